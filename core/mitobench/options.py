@@ -1,0 +1,116 @@
+"""Options of components: pydantic models with errors that suggest what was meant."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
+
+from mitobench.descriptors import PromptKind
+from mitobench.errors import UsageError
+
+Options = TypeVar("Options", bound="ComponentOptions")
+
+__all__ = ["ComponentOptions", "InputPath", "NoOptions", "WeightsRef", "parse_options", "suggest"]
+
+
+def _resolve(value: object, info: ValidationInfo) -> object:
+    base = (info.context or {}).get("base")
+    return (Path(base) / str(value)).expanduser() if base is not None and isinstance(value, str | Path) else value
+
+
+InputPath = Annotated[Path, BeforeValidator(_resolve)]
+"""A path option: relative to the working directory, or to the experiment file that names it.
+
+It is left out of a result's identity: what the file holds identifies it (weights hash, data fingerprint), not where it lies.
+"""
+
+
+class WeightsRef(BaseModel):
+    """One weights file that a component with given options will read.
+
+    Attributes:
+        role: the key under which the built component finds the path in ``BuildContext.weights``.
+        name: a registered name (of a descriptor's ``weights`` or added by the user), or "".
+        path: a local file, or None.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    role: str = "weights"
+    name: str = ""
+    path: Path | None = None
+
+
+class ComponentOptions(BaseModel):
+    """Base of every options model: frozen, no unknown names, no silent coercion of text to numbers.
+
+    A subclass gives each field a type, a default and a ``Field(description=...)``, which is what ``mitobench info`` shows. It
+    must import without numpy's heavy friends: no torch, no tensorflow.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True)
+
+    not_identity: ClassVar[frozenset[str]] = frozenset()
+    """Fields that cannot change a number (an inference batch size, say), left out of a result's identity."""
+
+    def weights(self) -> tuple[WeightsRef, ...]:
+        """The weights files that a component built with these options reads."""
+        return ()
+
+    def emits(self) -> frozenset[PromptKind] | None:
+        """The prompt kinds that a prompter with these options emits; None = all of its descriptor's."""
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        """What of these options identifies a result, as plain data."""
+        paths = {name for name, field in type(self).model_fields.items() if _holds_path(field.annotation)}
+        return self.model_dump(mode="json", exclude=paths | self.not_identity)
+
+
+class NoOptions(ComponentOptions):
+    """A component without options."""
+
+
+def _holds_path(annotation: Any) -> bool:
+    arguments = getattr(annotation, "__args__", ())
+    return annotation is Path or any(_holds_path(a) for a in arguments)
+
+
+def suggest(wrong: str, known: list[str]) -> str:
+    """`` Did you mean 'x'?`` or "" where nothing is close."""
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def parse_options(model: type[Options], values: dict[str, Any], *, owner: str, base: Path | None = None) -> Options:
+    """Validate plain values into an options model.
+
+    Args:
+        model: the options model.
+        values: what the user gave.
+        owner: the component's name, for messages.
+        base: the folder that relative paths start from; the working directory by default.
+
+    Raises:
+        UsageError: an unknown option (with a suggestion), a value of the wrong type or out of range.
+    """
+    known = list(model.model_fields)
+    for name in values:
+        if name not in known:
+            listing = f"It knows {', '.join(known)}." if known else "It has no options."
+            raise UsageError(f"{owner}: unknown option {name!r}.{suggest(name, known)} {listing}")
+    try:
+        return model.model_validate(values, context={"base": base or Path.cwd()})
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem) for problem in error.errors(include_url=False))
+        raise UsageError(f"{owner}: {problems}.") from None
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    if not where:
+        return str(message)
+    if problem["type"] == "missing":
+        return f"option {where!r} is required"
+    return f"option {where!r} is {problem['input']!r}: {message[0].lower()}{message[1:]}"

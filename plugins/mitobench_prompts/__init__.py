@@ -1,0 +1,1 @@
+"""Built-in plugin; see its descriptors below."""
