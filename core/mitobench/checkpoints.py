@@ -1,7 +1,6 @@
 """Checkpoints: safetensors files whose header carries a card that says what was trained, how, and on what."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitobench.errors import MissingError
+from mitobench.files import write_atomically
 
 __all__ = ["Card", "read_card", "read_checkpoint", "write_checkpoint"]
 
@@ -53,19 +53,10 @@ def write_checkpoint(path: Path, tensors: Mapping[str, NDArray[Any]], card: Card
     from safetensors.numpy import save
 
     data = save(
-        {key: np.ascontiguousarray(value) for key, value in tensors.items()},
+        {key: np.asarray(value, order="C") for key, value in tensors.items()},
         metadata={_CARD_KEY: json.dumps(asdict(card), sort_keys=True)},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, data)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], Card]:

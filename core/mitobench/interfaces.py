@@ -210,7 +210,7 @@ class TrainingRequest:
     validation: DataSource | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     resume: bool = True
-    report: Callable[[TrainingEvent], None] = lambda event: None
+    report: Callable[[TrainingEvent], None] = lambda _event: None
     should_stop: Callable[[], bool] = lambda: False
 
 

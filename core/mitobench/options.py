@@ -16,7 +16,12 @@ __all__ = ["ComponentOptions", "InputPath", "NoOptions", "WeightsRef", "parse_op
 
 def _resolve(value: object, info: ValidationInfo) -> object:
     base = (info.context or {}).get("base")
-    return (Path(base) / str(value)).expanduser() if base is not None and isinstance(value, str | Path) else value
+    if base is None or not isinstance(value, str | Path):
+        return value
+    try:
+        return Path(base) / Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{error}; give the folder in full") from None
 
 
 InputPath = Annotated[Path, BeforeValidator(_resolve)]
@@ -63,8 +68,12 @@ class ComponentOptions(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """What of these options identifies a result, as plain data."""
-        paths = {name for name, field in type(self).model_fields.items() if _holds_path(field.annotation)}
-        return self.model_dump(mode="json", exclude=paths | self.not_identity)
+        return self.model_dump(mode="json", exclude=set(self.path_fields() | self.not_identity))
+
+    @classmethod
+    def path_fields(cls) -> frozenset[str]:
+        """The options that are paths."""
+        return frozenset(name for name, field in cls.model_fields.items() if _holds_path(field.annotation))
 
 
 class NoOptions(ComponentOptions):

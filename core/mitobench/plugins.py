@@ -5,8 +5,9 @@ import importlib
 import importlib.metadata
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import pluggy
@@ -29,6 +30,8 @@ __all__ = ["DISABLE_VARIABLE", "KINDS", "Component", "Plugin", "Plugins"]
 
 DISABLE_VARIABLE = "MITOBENCH_DISABLE_PLUGINS"
 _GROUP = "mitobench"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_TARGET = re.compile(r"[\w.]+:\w+")
 _Result = TypeVar("_Result")
 _HOOKS: Mapping[Kind, tuple[str, type[Descriptor]]] = {
     "data": ("mitobench_data_sources", DataSourceDescriptor),
@@ -49,7 +52,7 @@ class Plugin:
         name: the entry point's name.
         module: what it points to.
         distribution, version: who ships it.
-        error: why it offers nothing, in one line; "" where it works.
+        error: what failed while it was imported or asked, in one line; "" where it works.
         disabled: filtered out by ``MITOBENCH_DISABLE_PLUGINS`` before it was imported.
     """
 
@@ -75,10 +78,13 @@ class Component:
 
     def missing(self) -> str:
         """Why it cannot be built here, from distribution metadata alone; "" if nothing is missing."""
-        from packaging.requirements import Requirement
+        from packaging.requirements import InvalidRequirement, Requirement
 
         for text in self.descriptor.requires:
-            requirement = Requirement(text)
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                return f"needs {text!r}, which is not a requirement that can be read (tell the authors of {self.plugin.distribution})"
             if requirement.marker is not None and not requirement.marker.evaluate():
                 continue
             hint = f"; {self.descriptor.install}" if self.descriptor.install else ""
@@ -127,6 +133,7 @@ class Plugins:
     def __init__(self, entry_points: Iterable[importlib.metadata.EntryPoint], *, disabled: Iterable[str] = ()) -> None:
         self.found: list[Plugin] = []
         self.warnings: list[str] = []
+        self._failures: dict[str, str] = {}
         self._components: dict[Kind, list[Component]] = {kind: [] for kind in KINDS}
         self._manager = pluggy.PluginManager(_GROUP)
         self._manager.add_hookspecs(hookspecs)
@@ -182,14 +189,12 @@ class Plugins:
         version = point.dist.version if point.dist else "?"
         plugin = Plugin(point.name, point.value, distribution, version)
         if blocked & {point.name, distribution, f"{distribution}/{point.name}"}:
-            return Plugin(point.name, point.value, distribution, version, disabled=True)
-        before = len(self.warnings)
+            return replace(plugin, disabled=True)
         key = f"{distribution}/{point.name}"
         self._guard(plugin, "import", lambda: self._register(point, key))
         if self._manager.has_plugin(key):
             self._collect(plugin, key)
-        new = self.warnings[before:]
-        return Plugin(point.name, point.value, distribution, version, error=new[0].partition(": ")[2] if new else "")
+        return replace(plugin, error=self._failures.get(key, ""))
 
     def _register(self, point: importlib.metadata.EntryPoint, key: str) -> None:
         module = point.load()
@@ -207,10 +212,10 @@ class Plugins:
                     continue
                 offered = self._guard(plugin, hook, lambda call=function: list(call())) or []  # type: ignore[misc]
                 for descriptor in offered:
-                    if isinstance(descriptor, expected):
-                        self._components[kind].append(Component(descriptor, plugin))
+                    if problem := _problem(descriptor, expected):
+                        self._fail(plugin, f"{hook} returned {problem}")
                     else:
-                        self._warn(plugin, f"{hook} returned {type(descriptor).__name__}, expected {expected.__name__}")
+                        self._components[kind].append(Component(descriptor, plugin))
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         caller = getattr(self._manager.hook, hook)
@@ -222,15 +227,34 @@ class Plugins:
             with contextlib.redirect_stdout(printed):
                 return call()
         except (Exception, SystemExit) as error:
-            self._warn(plugin, f"{doing} failed ({_one_line(error)})")
+            self._fail(plugin, f"{doing} failed ({_one_line(error)})")
             return None
         finally:
             if printed.getvalue().strip():
                 self._warn(plugin, f"{doing} printed to stdout ({printed.getvalue().strip().splitlines()[0][:80]!r})")
 
+    def _fail(self, plugin: "Plugin | str", what: str) -> None:
+        self._failures.setdefault(_key(plugin), what)
+        self._warn(plugin, what)
+
     def _warn(self, plugin: "Plugin | str", what: str) -> None:
-        name = plugin if isinstance(plugin, str) else f"{plugin.distribution}/{plugin.name}"
-        self.warnings.append(f"plugin {name}: {what}")
+        self.warnings.append(f"plugin {_key(plugin)}: {what}")
+
+
+def _key(plugin: "Plugin | str") -> str:
+    return plugin if isinstance(plugin, str) else f"{plugin.distribution}/{plugin.name}"
+
+
+def _problem(descriptor: Any, expected: type[Descriptor]) -> str:
+    """What is wrong with what a hook returned, or ""."""
+    if not isinstance(descriptor, expected):
+        return f"{type(descriptor).__name__}, expected {expected.__name__}"
+    if not isinstance(descriptor.name, str) or not _NAME.fullmatch(descriptor.name):
+        return f"the name {descriptor.name!r}, expected letters, digits and ._+-"
+    for path in (descriptor.target, descriptor.options):
+        if not isinstance(path, str) or not _TARGET.fullmatch(path):
+            return f"{path!r} for {descriptor.name!r}, expected 'package.module:Class'"
+    return ""
 
 
 def _by_name(implementation: Any) -> Callable[..., Any]:

@@ -3,6 +3,8 @@
 Values are TOML values; a bare word or path that is no TOML value is a string.
 """
 
+import datetime
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -79,10 +81,11 @@ def spec_from_table(table: "Mapping[str, Any] | str") -> Spec:
 
 
 def _split(text: str, whole: str) -> list[str]:
-    items, start, depth, quote = [], 0, 0, ""
+    items, start, depth, quote, escaped = [], 0, 0, "", False
     for position, character in enumerate(text):
         if quote:
-            quote = "" if character == quote else quote
+            quote = "" if character == quote and not escaped else quote
+            escaped = quote == '"' and character == "\\" and not escaped
         elif character in _QUOTES:
             quote = character
         elif character in _OPEN:
@@ -101,12 +104,18 @@ def _split(text: str, whole: str) -> list[str]:
 def _value(text: str, whole: str) -> Any:
     if text == "":
         raise UsageError(f"spec {whole!r}: an option has no value.")
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        if text[0] in _OPEN + _QUOTES:
-            raise UsageError(f"spec {whole!r}: {text} is not a TOML value.") from None
+    bare = text[0] not in _OPEN + _QUOTES
+    if bare and ("#" in text or "\n" in text):
         return text
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        if bare:
+            return text
+        raise UsageError(f"spec {whole!r}: {text} is not a TOML value.") from None
+    if len(parsed) > 1:
+        raise UsageError(f"spec {whole!r}: {text!r} is more than one TOML value.")
+    return parsed["value"]
 
 
 def _format(value: Any) -> str:
@@ -115,7 +124,11 @@ def _format(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_quote(v) if isinstance(v, str) else _format(v) for v in value) + "]"
+        return "[" + ", ".join(_nested(v) for v in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_quote(k)} = {_nested(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
     text = str(value)
     try:
         bare = _value(text, text) == text and _split(text, text) == [text] and text == text.strip()
@@ -124,9 +137,12 @@ def _format(value: Any) -> str:
     return text if bare and "\n" not in text else _quote(text)
 
 
+def _nested(value: Any) -> str:
+    return _quote(value) if isinstance(value, str) else _format(value)
+
+
 def _quote(text: str) -> str:
-    return (
-        f"'{text}'"
-        if "'" not in text and text.isprintable()
-        else '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-    )
+    """A TOML literal string where that is possible, else a basic string (escaped as JSON does, and DEL besides)."""
+    if "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,58 @@
+"""Files that are either wholly there or not there, and names that are safe in any file system."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from mitobench.errors import ResourceError
+
+__all__ = ["safe_name", "write_atomically"]
+
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write to a temporary name beside ``path``, sync to disk, rename. A crash leaves the old file or the new one.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(
+        f".{path.name[:80]}.{os.getpid()}.{hashlib.blake2b(path.name.encode(), digest_size=4).hexdigest()}.tmp"
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ResourceError(
+            f"{path}: cannot be written ({error.strerror or error}). Free some space or choose another --out."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def safe_name(text: str, *, limit: int = 60) -> str:
+    """A file name for any text: readable, at most ``limit`` + 9 characters, distinct texts get distinct names.
+
+    >>> safe_name("slice 3") == safe_name("slice_3")
+    False
+    """
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:limit].rstrip("._-") or "image"
+    return f"{'_' if _RESERVED.match(readable) else ''}{readable}-{digest}"
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,276 @@
+"""Making a leaderboard: a pure function of run folders."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitobench.components import plan_metrics
+from mitobench.errors import UsageError
+from mitobench.interfaces import Metric, Score
+from mitobench.plugins import Plugins
+from mitobench.runfolder import RunFolder
+from mitobench.specs import Spec
+from mitobench.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
+from mitobench.statistics import Estimate, Resampling, estimate, interval, rank_intervals, ranks, resample
+from mitobench.tables import COSTS, CellTable
+
+__all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "ScoreCell", "build_leaderboard"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """One cell as found in one run."""
+
+    key: str
+    record: Mapping[str, Any]
+    table: CellTable
+
+    @property
+    def succeeded(self) -> int:
+        return int((self.table.status == "ok").sum())
+
+
+def build_leaderboard(
+    folders: Sequence[RunFolder], plugins: Plugins, *, primary: str | None = None, resamples: int = 2000, seed: int = 0
+) -> Leaderboard:
+    """Merge runs into one leaderboard.
+
+    Args:
+        folders: the runs; a cell that several hold is taken from the one with most images.
+        plugins: where the metrics' definitions are.
+        primary: the column that ranks; by default the first headline column.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        UsageError: nothing is stored, an unknown column, or results of another version of a metric.
+    """
+    entries: dict[str, _Entry] = {}
+    recorded: dict[str, Mapping[str, Any]] = {}
+    for folder in folders:
+        record, results = folder.record(), folder.results()
+        recorded |= record["metrics"]
+        for key, cell in record["cells"].items():
+            entry = _Entry(key, cell, results.cell(key))
+            if key not in entries or entry.succeeded > entries[key].succeeded:
+                entries[key] = entry
+    if not any(len(entry.table.images) for entry in entries.values()):
+        raise UsageError("these runs hold no results yet; run `mitobench run` on them first.")
+    metrics = {key: _metric(key, record, plugins) for key, record in sorted(recorded.items())}
+    groups: dict[tuple[str, bool], list[_Entry]] = {}
+    for entry in entries.values():
+        groups.setdefault((entry.record["data"]["key"], bool(entry.record["oracle"])), []).append(entry)
+    titles = _titles([group[0].record["data"] for group in groups.values()])
+    tables = [
+        _table(
+            sorted(group, key=lambda e: e.key),
+            metrics,
+            titles[data],
+            oracle=oracle,
+            primary=primary,
+            resamples=resamples,
+            seed=seed,
+        )
+        for (data, oracle), group in sorted(groups.items(), key=lambda item: (titles[item[0][0]], item[0][1]))
+    ]
+    return Leaderboard(tables=tuple(tables))
+
+
+def _table(
+    entries: Sequence[_Entry],
+    metrics: Mapping[str, Metric],
+    title: str,
+    *,
+    oracle: bool,
+    primary: str | None,
+    resamples: int,
+    seed: int,
+) -> LeaderboardTable:
+    images, drawn = _resampling(entries, resamples, seed)
+    columns = [
+        column for key, metric in metrics.items() for score in metric.reported for column in _columns(key, score)
+    ]
+    scored = [_scores(entry, metrics, images, drawn) for entry in entries]
+    columns = [column for column in columns if any(column.name in scores for scores in scored)]
+    first = _primary(columns, primary)
+    order = _ranking(entries, scored, first, drawn)
+    rows = [
+        _row(entry, scores, columns, metrics, place, len(images))
+        for entry, scores, place in zip(entries, scored, order, strict=True)
+    ]
+    rows.sort(key=lambda r: (r.rank is None, r.rank or 0, r.status == "failed", r.segmenter, r.prompter, r.cell))
+    return LeaderboardTable(
+        data=entries[0].record["data"]["label"],
+        title=f"{title}: {'oracle prompts (made from the reference)' if oracle else 'automatic'}",
+        oracle=oracle,
+        primary=first.name if first else "",
+        columns=tuple(columns),
+        rows=tuple(rows),
+        uncertainty=_uncertainty(drawn, len(images), resamples),
+    )
+
+
+def _resampling(entries: Sequence[_Entry], resamples: int, seed: int) -> tuple[list[str], Resampling]:
+    """The images that any cell of the table has seen, sorted, and one resampling of them for all its cells."""
+    group_of = {str(i): str(g) for e in entries for i, g in zip(e.table.images, e.table.groups, strict=True)}
+    images = sorted(group_of)
+    return images, resample([group_of[i] for i in images], resamples, seed=seed)
+
+
+def _scores(
+    entry: _Entry, metrics: Mapping[str, Metric], images: Sequence[str], drawn: Resampling
+) -> dict[str, Estimate]:
+    """The cell's estimates by column name; a metric that measured nothing adds none."""
+    place = {image: row for row, image in enumerate(images)}
+    where = np.array([place[str(i)] for i in entry.table.images], np.int64)
+    found: dict[str, Estimate] = {}
+    for key, metric in metrics.items():
+        names, values, measured = entry.table.statistics(key)
+        if not measured.any():
+            continue
+        aligned = np.zeros((len(images), len(names)))
+        aligned[where] = values
+        estimates = estimate(metric.scores, names, aligned, drawn)
+        for score in metric.reported:
+            pooled, mean = estimates[score.name]
+            found.setdefault(score.name, pooled)
+            if score.per_image:
+                found.setdefault(f"{score.name} (per image)", mean)
+    return found
+
+
+def _columns(metric: str, score: Score) -> list[Column]:
+    shared: dict[str, Any] = {"metric": metric, "unit": score.unit, "higher_is_better": score.higher_is_better}
+    columns = [Column(name=score.name, headline=score.headline, **shared)]
+    return [*columns, Column(name=f"{score.name} (per image)", **shared)] if score.per_image else columns
+
+
+def _primary(columns: Sequence[Column], wanted: str | None) -> Column | None:
+    if wanted is not None:
+        for column in columns:
+            if column.name.lower() == wanted.lower():
+                return column
+        raise UsageError(f"no column {wanted!r} to rank by. There are: {', '.join(c.name for c in columns) or 'none'}.")
+    return next((c for c in columns if c.headline), columns[0] if columns else None)
+
+
+def _ranking(
+    entries: Sequence[_Entry], scored: Sequence[Mapping[str, Estimate]], first: Column | None, drawn: Resampling
+) -> list[tuple[int, int, int] | None]:
+    """(rank, low, high) among the complete cells; None for the others."""
+    complete = [
+        i
+        for i, e in enumerate(entries)
+        if e.succeeded == e.record["total"] and e.succeeded and first is not None and first.name in scored[i]
+    ]
+    order: list[tuple[int, int, int] | None] = [None] * len(entries)
+    if first is None or not complete:
+        return order
+    values = np.array([scored[i][first.name].value for i in complete])
+    resampled: NDArray[np.float64] = np.stack([scored[i][first.name].resampled for i in complete])
+    own = ranks(values, higher_is_better=first.higher_is_better)
+    spread = (
+        rank_intervals(resampled, higher_is_better=first.higher_is_better)
+        if len(drawn.weights)
+        else np.stack([own, own], axis=1)
+    )
+    for position, i in enumerate(complete):
+        order[i] = int(own[position]), int(spread[position, 0]), int(spread[position, 1])
+    return order
+
+
+def _row(
+    entry: _Entry,
+    scores: Mapping[str, Estimate],
+    columns: Sequence[Column],
+    metrics: Mapping[str, Metric],
+    place: tuple[int, int, int] | None,
+    count: int,
+) -> LeaderboardRow:
+    failed = int((entry.table.status == "failed").sum())
+    total = int(entry.record["total"])
+    status = "ok" if entry.succeeded == total else "partial" if entry.succeeded else "failed"
+    rank, low, high = place if place is not None else (None, None, None)
+    return LeaderboardRow(
+        rank=rank,
+        rank_low=low,
+        rank_high=high,
+        prompter=entry.record["prompter"]["label"],
+        segmenter=entry.record["segmenter"]["label"],
+        cell=entry.key,
+        status=status,
+        images=entry.succeeded,
+        failed=failed,
+        total=total,
+        scores={c.name: _score_cell(scores[c.name], count) for c in columns if c.name in scores},
+        costs={name: _cost(name, entry.table) for name in COSTS},
+        notes=_notes(entry, metrics),
+    )
+
+
+def _score_cell(found: Estimate, images: int) -> ScoreCell:
+    spread = interval(found.resampled) if images > 1 else None
+    low, high = spread if spread is not None and math.isfinite(found.value) else (None, None)
+    return ScoreCell(
+        value=found.value if math.isfinite(found.value) else None, low=low, high=high, defined=found.defined
+    )
+
+
+def _cost(name: str, table: CellTable) -> float | None:
+    values = table.costs[name]
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return None
+    return float(values.max() if name == "peak_memory_mb" else values.mean())
+
+
+def _notes(entry: _Entry, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
+    notes = []
+    for part in ("prompter", "segmenter"):
+        seen = set(entry.record[part]["trained_on"]) & {str(o) for o in entry.table.origins if o}
+        if seen:
+            pictures = len({str(o) for o in entry.table.origins if o})
+            notes.append(
+                f"in-domain: the {part}'s weights were trained on {len(seen)} of the {pictures} evaluated source images"
+            )
+        notes += [f"{part} weights: {w['name'] or w['sha256'][:12]}" for w in entry.record[part]["weights"]]
+    failures = sorted({str(e) for e in entry.table.errors if e})
+    unscored = sorted({f"{key}: {e}" for key in metrics for e in entry.table.metric_errors(key) if e})
+    return (
+        *notes,
+        *(f"failed: {error}" for error in failures[:3]),
+        *(f"not scored by {error}" for error in unscored[:3]),
+    )
+
+
+def _uncertainty(drawn: Resampling, images: int, resamples: int) -> str:
+    count = drawn.group_count
+    if images < 2:
+        return "one image: no intervals"
+    unit = f"{count} groups" if drawn.clustered else f"{images} images of one group, which are not independent evidence"
+    few = "; too few for a test" if count < 6 else ""
+    return f"95 % intervals: bootstrap of {resamples} resamples over {unit}{few}"
+
+
+def _titles(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The label of each data source, told apart by its fingerprint where two have one label."""
+    labels = {record["key"]: str(record["label"]) for record in records}
+    twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
+    marks = {record["key"]: str(record["identity"]["fingerprint"])[:8] for record in records}
+    return {key: f"{label} [{marks[key]}]" if label in twice else label for key, label in labels.items()}
+
+
+def _metric(key: str, record: Mapping[str, Any], plugins: Plugins) -> Metric:
+    distribution, _, name = str(record["identity"]["component"]).rpartition("/")
+    planned = plan_metrics((Spec(name, record["given"], distribution),), plugins, None, base=Path(record["base"]))[0]
+    if planned.key != key:
+        raise UsageError(
+            f"the run was scored with metric {key}, here is {planned.key}; score it again with `mitobench score`."
+        )
+    metric: Metric = planned.component.build(plugins)
+    return metric

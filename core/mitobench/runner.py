@@ -1,0 +1,275 @@
+"""The runner: sends units to an executor, keeps a few in flight, and reports what became of them."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from mitobench.errors import ResourceError
+from mitobench.plan import Plan
+from mitobench.plugins import Plugins
+from mitobench.records import remember_run
+from mitobench.runfolder import RunFolder
+from mitobench.samples import SampleRef
+from mitobench.scoring import score_stored
+from mitobench.units import ImageOutcome, Unit, UnitOutcome, run_unit
+from mitobench.workbench import Workbench
+
+__all__ = ["ImageOutcome", "Progress", "RunOutcome", "execute"]
+
+_IN_FLIGHT = 3
+"""Units in flight in one process: one reads, one computes, one is scored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is: ``done`` of ``total`` (cell, image) pairs, and the last one that ended."""
+
+    done: int
+    total: int
+    cell: str = ""
+    image: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        done, failed: (cell, image) pairs computed now, and how many of them failed.
+        skipped: pairs that earlier runs had stored.
+        missing: cells that could not run because something is not installed or fetched.
+        seconds: wall-clock time.
+        interrupted: stopped before all was done.
+        errors: the distinct errors, each with how often it came.
+        exit_code: 0 all fine; the failures' common code, or 1; 130 interrupted.
+    """
+
+    done: int
+    failed: int
+    skipped: int
+    missing: int
+    seconds: float
+    interrupted: bool
+    errors: tuple[tuple[str, int], ...]
+    exit_code: int
+
+
+def execute(
+    plan: Plan,
+    folder: RunFolder,
+    plugins: Plugins,
+    *,
+    device: str = "auto",
+    workers: int = 0,
+    batch: int = 8,
+    executor: Executor | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> RunOutcome:
+    """Run every cell of a plan that is not done.
+
+    Args:
+        plan: what to run; what the folder already holds is not computed again, what failed is.
+        folder: where results go; held for writing meanwhile.
+        plugins: what components there are.
+        device: for every component.
+        workers: processes; 0 runs in this one, in threads that overlap reading, computing and scoring.
+        batch: images per unit and per encoder call.
+        executor: any executor to use instead; its workers must see the same files and have the same plugins installed.
+        progress: told after every image.
+        should_stop: polled often; True lets what is in flight go and returns ``interrupted``.
+
+    Raises:
+        UsageError: another process writes to the folder.
+        ResourceError: the disk is full, or a worker process died.
+    """
+    start = time.perf_counter()
+    with folder.writing():
+        remember_run(plan, folder, device=device, workers=workers, batch=batch)
+        plugins.notify("mitobench_run_started", plan=plan)
+        bench = Workbench(plugins, device, plan.seed)
+        _score_stored(plan, folder, bench)
+        tally = _Tally(plan, folder)
+        units = _units(plan, folder, batch)
+        with _executor(executor, workers) as pool:
+            remote = executor is not None or workers > 0
+            run = (
+                functools.partial(_run_remote, device)
+                if remote
+                else functools.partial(run_unit, bench=bench, should_stop=should_stop)
+            )
+            for finished in _in_flight(pool, run, units, max(workers, 1) * 2 if remote else _IN_FLIGHT, should_stop):
+                for image in finished.images:
+                    progress(tally.add(image))
+                    plugins.notify("mitobench_image_done", outcome=image)
+        outcome = tally.outcome(time.perf_counter() - start)
+        plugins.notify("mitobench_run_finished", outcome=outcome)
+    return outcome
+
+
+def _score_stored(plan: Plan, folder: RunFolder, bench: Workbench) -> None:
+    """Score what is stored with the metrics that it lacks; what cannot be scored so is computed again."""
+    cells: dict[str, list[str]] = {}
+    for cell in plan.with_status("run"):
+        cells.setdefault(cell.components[0].key, []).append(cell.key)
+    score_stored(folder, {key: plan.refs(key) for key in cells}, cells, plan.metrics, bench)
+
+
+def _units(plan: Plan, folder: RunFolder, batch: int) -> Iterator[Unit]:
+    """The units that still have something to do, in order. Where one begins and ends does not depend on what is done."""
+    metrics = [m.key for m in plan.metrics]
+    for number, data_key in enumerate(plan.sources):
+        cells = tuple(c for c in plan.with_status("run") if c.components[0].key == data_key)
+        finished = {c.key: folder.finished(c.key, metrics) for c in cells}
+        for index, refs in enumerate(_chunks(plan.refs(data_key), batch) if cells else ()):
+            wanted = tuple(frozenset(c.key for c in cells if ref.id not in finished[c.key]) for ref in refs)
+            if any(wanted):
+                yield Unit(
+                    name=f"{number:02d}-{index:06d}",
+                    refs=refs,
+                    cells=cells,
+                    wanted=wanted,
+                    metrics=plan.metrics,
+                    folder=folder.path,
+                    batch=batch,
+                    seed=plan.seed,
+                )
+
+
+def _chunks(refs: Iterator[SampleRef], size: int) -> Iterator[tuple[SampleRef, ...]]:
+    while chunk := tuple(islice(refs, size)):
+        yield chunk
+
+
+def _in_flight(
+    pool: Executor,
+    run: Callable[[Unit], UnitOutcome],
+    units: Iterator[Unit],
+    most: int,
+    should_stop: Callable[[], bool],
+) -> Iterator[UnitOutcome]:
+    flying: set[Future[UnitOutcome]] = set()
+    exhausted = False
+    try:
+        while True:
+            while not exhausted and len(flying) < most and not should_stop():
+                unit = next(units, None)
+                if unit is None:
+                    exhausted = True
+                else:
+                    flying.add(pool.submit(run, unit))
+            if not flying:
+                return
+            landed, flying = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in landed:
+                yield future.result()
+    except BrokenExecutor:
+        raise ResourceError(
+            "a worker process died (killed by the system for its memory, or crashed in native code). What was finished is stored; "
+            "run again with fewer --workers or a smaller --batch."
+        ) from None
+    finally:
+        for future in flying:
+            future.cancel()
+
+
+def _executor(given: Executor | None, workers: int) -> Any:
+    if given is not None:
+        return _Borrowed(given)
+    if workers <= 0:
+        return ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mitobench-unit")
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(threads,)
+    )
+
+
+@dataclass(frozen=True)
+class _Borrowed:
+    """An executor that the caller will shut down."""
+
+    executor: Executor
+
+    def __enter__(self) -> Executor:
+        return self.executor
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _begin_worker(threads: str) -> None:
+    """A worker leaves Ctrl-C to the process that started it, and shares the cores with its siblings."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, threads)
+
+
+def _run_remote(device: str, unit: Unit) -> UnitOutcome:
+    return run_unit(unit, _worker_bench(device, unit.seed))
+
+
+@functools.lru_cache(maxsize=1)
+def _worker_bench(device: str, seed: int) -> Workbench:
+    """This process's workbench, kept so that models are loaded once per worker."""
+    return Workbench(Plugins.discover(), device, seed)
+
+
+class _Tally:
+    """Counts what became of every (cell, image) pair."""
+
+    def __init__(self, plan: Plan, folder: RunFolder) -> None:
+        metrics = [m.key for m in plan.metrics]
+        runnable = plan.with_status("run")
+        stored = {c.key: min(len(folder.finished(c.key, metrics)), c.total) for c in runnable}
+        self._labels = {c.key: f"{c.prompter} + {c.segmenter}" for c in plan.cells}
+        self._skipped = sum(stored.values()) + sum(c.total for c in plan.with_status("done"))
+        self._total = sum(c.total - stored[c.key] for c in runnable)
+        self._missing = plan.with_status("missing")
+        self._done = self._failed = 0
+        self._codes: set[int] = {4} if self._missing else set()
+        self._errors: dict[str, int] = {}
+
+    def add(self, image: ImageOutcome) -> Progress:
+        self._done += 1
+        if image.exit_code:
+            self._failed += 1
+            self._codes.add(image.exit_code)
+            message = f"{self._labels.get(image.cell, image.cell)}: {image.error}"
+            self._errors[message] = self._errors.get(message, 0) + 1
+        return Progress(
+            done=self._done,
+            total=self._total,
+            cell=self._labels.get(image.cell, image.cell),
+            image=image.image,
+            message=image.error,
+        )
+
+    def outcome(self, seconds: float) -> RunOutcome:
+        interrupted = self._done < self._total
+        code = 130 if interrupted else next(iter(self._codes)) if len(self._codes) == 1 else 1 if self._codes else 0
+        return RunOutcome(
+            done=self._done,
+            failed=self._failed,
+            skipped=self._skipped,
+            missing=len(self._missing),
+            seconds=seconds,
+            interrupted=interrupted,
+            errors=tuple(self._errors.items()),
+            exit_code=code,
+        )
