@@ -66,7 +66,7 @@ def as_uint8(image: NDArray[Any], *, name: str, channel: int | None = None, cmyk
     converted = image if image.dtype == np.uint8 else _intensities(image, name)
     if cmyk and converted.ndim == 3 and converted.shape[2] == 4:
         return _cmyk_to_rgb(converted)
-    return converted[:, :, :3] if converted.ndim == 3 else converted
+    return np.ascontiguousarray(converted[:, :, :3]) if converted.ndim == 3 else converted
 
 
 def as_labels(
@@ -207,8 +207,8 @@ def _relabel(plane: NDArray[Any]) -> NDArray[np.int32]:
         present = np.zeros(int(top) + 1, bool)
         present[plane.ravel() if plane.dtype.kind != "b" else plane.ravel().astype(np.uint8)] = True
         present[0] = False
-        table = (np.cumsum(present) * present).astype(np.int32)
-        return table[plane.astype(np.uint8) if plane.dtype.kind == "b" else plane]
+        table: NDArray[np.int32] = (np.cumsum(present) * present).astype(np.int32)
+        return np.asarray(table[plane.astype(np.uint8) if plane.dtype.kind == "b" else plane])
     flat = plane.ravel()
     starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
     ids, inverse = np.unique(flat[starts], return_inverse=True)

@@ -76,7 +76,7 @@ def read_prediction(folder: Path, *, cell: str, image: str) -> StoredPrediction:
         with tifffile.TiffFile(path) as file:
             about = json.loads(file.pages[0].description)  # type: ignore[union-attr]
             labels = file.asarray().astype(np.int32)
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, tifffile.TiffFileError) as error:
         raise DataError(f"{path}: the stored prediction cannot be read ({error}). Run the cell again.") from None

@@ -11,7 +11,10 @@ from mitobench.errors import ResourceError, UsageError
 from mitobench.predictions import read_prediction
 from mitobench.runfolder import RunFolder
 
-MATRIX = {"prompters": ("toy-centres", "toy-centres:threshold=100", "toy-oracle"), "segmenters": ("toy-flood", "toy-threshold")}
+MATRIX = {
+    "prompters": ("toy-centres", "toy-centres:threshold=100", "toy-oracle"),
+    "segmenters": ("toy-flood", "toy-threshold"),
+}
 
 
 def answer(bench, *paths):
@@ -50,11 +53,15 @@ def test_workers_and_any_executor_give_the_same_leaderboard(bench, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         bench.run(tmp_path / "pool", executor=pool, **MATRIX)
         pool.submit(int).result()  # a borrowed executor is left open
-    assert answer(bench, tmp_path / "threads") == answer(bench, tmp_path / "processes") == answer(bench, tmp_path / "pool")
+    assert (
+        answer(bench, tmp_path / "threads") == answer(bench, tmp_path / "processes") == answer(bench, tmp_path / "pool")
+    )
 
 
 def test_a_failing_component_costs_its_image_in_its_cells_and_the_rest_goes_on(bench, tmp_path):
-    outcome = bench.run(tmp_path / "run", prompters=("toy-centres:fail_on=disc2", "toy-oracle"), segmenters=("toy-flood",))
+    outcome = bench.run(
+        tmp_path / "run", prompters=("toy-centres:fail_on=disc2", "toy-oracle"), segmenters=("toy-flood",)
+    )
     assert (outcome.done, outcome.failed, outcome.exit_code) == (12, 1, 1)
     assert outcome.errors == (("toy-centres:fail_on=disc2 + toy-flood: no prompts for disc2", 1),)
     row = bench.leaderboard(tmp_path / "run").tables[0].rows[0]
@@ -77,7 +84,9 @@ def test_an_unreadable_image_fails_in_every_cell_and_the_others_are_scored(bench
 def test_a_failing_metric_costs_its_column_and_is_named(bench, tmp_path):
     outcome = bench.run(tmp_path / "run", metrics=("toy-overlap:fail_on=disc3", "toy-overlap"))
     assert outcome.failed == 1
-    assert any("cannot measure this one" in note for note in bench.leaderboard(tmp_path / "run").tables[0].rows[0].notes)
+    assert any(
+        "cannot measure this one" in note for note in bench.leaderboard(tmp_path / "run").tables[0].rows[0].notes
+    )
 
 
 def test_running_out_of_device_memory_halves_the_batch_and_says_so(bench, tmp_path):
@@ -97,7 +106,9 @@ def test_one_image_that_does_not_fit_fails_alone_with_the_memory_code(bench, tmp
     assert (outcome.failed, outcome.exit_code) == (6, 5)
 
 
-def test_a_component_that_cannot_be_built_fails_its_cells_once_per_image_and_is_built_once(bench, tmp_path, monkeypatch):
+def test_a_component_that_cannot_be_built_fails_its_cells_once_per_image_and_is_built_once(
+    bench, tmp_path, monkeypatch
+):
     import mitobench_toy_components as toy
 
     built = []
@@ -122,7 +133,9 @@ def test_a_second_run_computes_nothing_and_a_changed_option_computes_its_cells_a
     first = {"prompters": ("toy-centres", "toy-oracle"), "segmenters": f"toy-flood:log={log}"}
     bench.run(tmp_path / "run", **first)
     assert bench.run(tmp_path / "run", **first).done == 0
-    changed = bench.run(tmp_path / "run", prompters=("toy-centres:threshold=95", "toy-oracle"), segmenters=f"toy-flood:log={log}")
+    changed = bench.run(
+        tmp_path / "run", prompters=("toy-centres:threshold=95", "toy-oracle"), segmenters=f"toy-flood:log={log}"
+    )
     assert (changed.done, changed.skipped) == (6, 6)
 
 
@@ -155,7 +168,9 @@ def test_a_new_metric_is_scored_from_stored_predictions_without_encoding(bench, 
 
 def test_stopping_keeps_what_is_finished_and_resuming_gives_the_same_answer(bench, tmp_path):
     stop = threading.Event()
-    outcome = bench.run(tmp_path / "run", batch=1, progress=lambda p: stop.set() if p.done >= 2 else None, should_stop=stop.is_set)
+    outcome = bench.run(
+        tmp_path / "run", batch=1, progress=lambda p: stop.set() if p.done >= 2 else None, should_stop=stop.is_set
+    )
     assert outcome.interrupted
     assert outcome.exit_code == 130
     assert 2 <= outcome.done < 6
@@ -200,7 +215,14 @@ def test_observers_are_told_and_a_failing_one_is_ignored(bench, tmp_path):
 
     import mitobench
 
-    module = type("module", (), {"mitobench_run_started": mitobench.hookimpl(Observer.started), "mitobench_image_done": mitobench.hookimpl(Observer.image)})
+    module = type(
+        "module",
+        (),
+        {
+            "mitobench_run_started": mitobench.hookimpl(Observer.started),
+            "mitobench_image_done": mitobench.hookimpl(Observer.image),
+        },
+    )
     bench.plugins._manager.register(module, name="watcher")
     assert bench.run(tmp_path / "run", limit=1).exit_code == 0
     assert seen == [1, "disc0"]

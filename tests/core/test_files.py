@@ -1,0 +1,47 @@
+"""Files are whole or absent, and names are safe."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mitobench.errors import ResourceError
+from mitobench.files import safe_name, write_atomically
+
+
+def test_writing_replaces_whole_files_and_leaves_nothing_beside_them(tmp_path):
+    path = tmp_path / "new" / "file.bin"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_keeps_the_old_file_and_says_which(tmp_path, monkeypatch):
+    path = tmp_path / "file.bin"
+    write_atomically(path, b"old")
+
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ResourceError, match=r"file\.bin: cannot be written \(No space left on device\)"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(st.lists(st.text(max_size=300), min_size=2, max_size=20, unique=True))
+def test_distinct_texts_get_distinct_safe_names(texts):
+    names = [safe_name(text) for text in texts]
+    assert len({name.lower() for name in names}) == len(texts)
+    for name in names:
+        assert len(name.encode()) <= 80
+        assert set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+        assert not name.startswith((".", "-"))
+
+
+@pytest.mark.parametrize("text", ["../../x", "/etc/passwd", "con", "NUL.txt", "a\x00b", ".hidden", "x" * 1000, ""])
+def test_hostile_names_stay_in_their_folder(tmp_path, text):
+    path = tmp_path / safe_name(text)
+    path.write_bytes(b"")
+    assert path.resolve().parent == tmp_path.resolve()

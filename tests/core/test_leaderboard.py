@@ -1,0 +1,141 @@
+"""Leaderboards say what was compared, keep oracles apart, and hide nothing."""
+
+import json
+import shutil
+
+import pytest
+
+from mitobench.errors import UsageError
+from mitobench.runfolder import RunFolder
+
+
+def test_oracle_and_automatic_cells_never_share_a_table(bench, tmp_path):
+    bench.run(tmp_path / "run", prompters=("toy-centres", "toy-oracle"), segmenters="toy-flood")
+    automatic, oracle = bench.leaderboard(tmp_path / "run").tables
+    assert [r.prompter for r in automatic.rows] == ["toy-centres"]
+    assert [r.prompter for r in oracle.rows] == ["toy-oracle"]
+    assert "oracle" in oracle.title
+    assert "IoU (prompt)" in [c.name for c in oracle.columns]
+    assert "IoU (prompt)" not in [c.name for c in automatic.columns]
+
+
+def test_rows_come_by_rank_of_the_primary_column(bench, tmp_path):
+    bench.run(
+        tmp_path / "run",
+        segmenters=("toy-threshold:threshold=40", "toy-threshold:threshold=70", "toy-threshold:threshold=150"),
+    )
+    table = bench.leaderboard(tmp_path / "run").tables[0]
+    assert table.primary == "Dice"
+    values = [row.scores["Dice"].value for row in table.rows]
+    assert values == sorted(values, reverse=True)
+    assert [row.rank for row in table.rows] == [1, 2, 3]
+    assert all(row.rank_low <= row.rank <= row.rank_high for row in table.rows)
+    assert all(row.scores["Dice"].low <= row.scores["Dice"].value <= row.scores["Dice"].high for row in table.rows)
+
+
+def test_another_column_ranks_when_asked_and_an_unknown_one_is_refused(bench, tmp_path):
+    bench.run(tmp_path / "run")
+    assert bench.leaderboard(tmp_path / "run", primary="iou").tables[0].primary == "IoU"
+    with pytest.raises(UsageError, match=r"no column 'AP' to rank by\. There are: Dice, Dice \(per image\), IoU"):
+        bench.leaderboard(tmp_path / "run", primary="AP")
+
+
+def test_one_group_resamples_images_and_says_so_and_few_groups_are_too_few(bench, tmp_path):
+    bench.run(tmp_path / "one")
+    assert (
+        "6 images of one group, which are not independent evidence; too few for a test"
+        in bench.leaderboard(tmp_path / "one").tables[0].uncertainty
+    )
+    bench.run(tmp_path / "three", data="toy-discs:groups=3")
+    assert "over 3 groups; too few for a test" in bench.leaderboard(tmp_path / "three").tables[0].uncertainty
+    bench.run(tmp_path / "six", data="toy-discs:groups=6")
+    assert bench.leaderboard(tmp_path / "six").tables[0].uncertainty.endswith("over 6 groups")
+
+
+def test_one_image_has_no_interval(bench, tmp_path):
+    bench.run(tmp_path / "run", limit=1)
+    table = bench.leaderboard(tmp_path / "run").tables[0]
+    assert table.rows[0].scores["Dice"].low is None
+    assert table.uncertainty == "one image: no intervals"
+
+
+def test_a_failed_cell_is_shown_last_without_a_rank(bench, tmp_path):
+    bench.run(tmp_path / "run", prompters="toy-centres", segmenters=("toy-flood:shape_error=true", "toy-threshold"))
+    good, bad = bench.leaderboard(tmp_path / "run").tables[0].rows
+    assert (good.rank, good.status) == (1, "ok")
+    assert (bad.rank, bad.status, bad.images, bad.failed) == (None, "failed", 0, 6)
+    assert bad.scores == {}
+
+
+def test_runs_merge_and_a_cell_in_both_counts_once(bench, tmp_path):
+    bench.run(tmp_path / "a", segmenters=("toy-threshold", "toy-threshold:threshold=70"), limit=6)
+    bench.run(tmp_path / "b", segmenters=("toy-threshold", "toy-threshold:threshold=60"), limit=3)
+    table = bench.leaderboard(tmp_path / "a", tmp_path / "b").tables[0]
+    assert sorted(row.segmenter for row in table.rows) == [
+        "toy-threshold",
+        "toy-threshold:threshold=60",
+        "toy-threshold:threshold=70",
+    ]
+    assert {row.segmenter: row.images for row in table.rows}["toy-threshold"] == 6
+
+
+def test_different_data_never_share_a_table(bench, tmp_path):
+    bench.run(tmp_path / "run", data=("toy-discs", "toy-discs:seed=1"))
+    assert len(bench.leaderboard(tmp_path / "run").tables) == 2
+
+
+def test_results_of_another_metric_version_are_refused(bench, tmp_path):
+    bench.run(tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["toy-overlap@0"] = record["metrics"].pop("toy-overlap@1")
+    path.write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=r"scored with metric toy-overlap@0, here is toy-overlap@1; score it again"):
+        bench.leaderboard(tmp_path / "run")
+
+
+def test_weights_trained_on_the_evaluated_images_are_shown(bench, tmp_path):
+    bench.run(tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
+    (cell,) = folder.results().cells()
+    origins = folder.results().cell(cell).origins
+    record = folder.record()
+    record["cells"][cell]["segmenter"]["trained_on"] = [origins[0], origins[1], "elsewhere"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    note = bench.leaderboard(tmp_path / "run").tables[0].rows[0].notes[0]
+    assert note == "in-domain: the segmenter's weights were trained on 2 of the 6 evaluated source images"
+
+
+def test_json_without_costs_depends_on_results_alone(bench, tmp_path):
+    bench.run(tmp_path / "slow", segmenters="toy-threshold:delay=0.01")
+    bench.run(tmp_path / "fast")
+    slow, fast = (bench.leaderboard(tmp_path / name).to_data() for name in ("slow", "fast"))
+    for data in (slow, fast):
+        data["tables"][0]["rows"][0].pop("segmenter")
+    assert slow == fast
+    assert (
+        bench.leaderboard(tmp_path / "slow").to_data(costs=True)["tables"][0]["rows"][0]["costs"]["seconds_encode"]
+        >= 0.01
+    )
+
+
+def test_a_run_can_be_moved(bench, tmp_path):
+    bench.run(tmp_path / "run")
+    before = bench.leaderboard(tmp_path / "run").to_data()
+    shutil.move(tmp_path / "run", tmp_path / "elsewhere")
+    assert bench.leaderboard(tmp_path / "elsewhere").to_data() == before
+
+
+def test_an_empty_run_and_no_run_are_refused_with_what_to_do(bench, tmp_path):
+    with pytest.raises(UsageError, match="no run here"):
+        bench.leaderboard(tmp_path / "nothing")
+    RunFolder.create_or_open(tmp_path / "empty")
+    with pytest.raises(UsageError, match="no results yet"):
+        bench.leaderboard(tmp_path / "empty")
+
+
+def test_a_folder_that_holds_something_else_is_not_taken_over(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"")
+    with pytest.raises(UsageError, match="is not a run folder"):
+        RunFolder.create_or_open(tmp_path / "photos")
