@@ -114,6 +114,7 @@ def score_stored(
     """
     lacking = {key: _lacking(folder, key, metrics) for group in cells.values() for key in group}
     total, done, errors = sum(len(images) for images in lacking.values()), 0, []
+    cells = {data_key: keys for data_key, keys in cells.items() if any(lacking[key] for key in keys)}
     images: list[dict[str, Any]] = []
     objects: list[dict[str, Any]] = []
     for data_key, keys in cells.items():
