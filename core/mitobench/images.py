@@ -96,7 +96,7 @@ def as_labels(
         plane = np.where(ignored, plane.dtype.type(0), plane)
     else:
         ignored = None
-    if plane.dtype.kind != "b" and plane.size and plane.min() < 0:
+    if plane.dtype.kind in "if" and plane.size and plane.min() < 0:
         _refuse(plane < 0, name, "negative", "Declare the value that marks ignored pixels with ignore=.")
     if reference == "auto":
         reference = "semantic" if len(distinct_labels(plane)) == 1 else "instance"
