@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mitobench.checkpoints import read_card
 from mitobench.descriptors import Kind, MetricDescriptor
-from mitobench.errors import MissingError
-from mitobench.hashing import hash_data
+from mitobench.errors import DataError, MissingError
+from mitobench.hashing import hash_data, hash_file
 from mitobench.interfaces import BuildContext, DataSource
 from mitobench.options import ComponentOptions, parse_options
 from mitobench.plugins import Component, Plugins
@@ -112,6 +112,7 @@ def plan_component(
             "version": descriptor.version,
             "options": options.identity(),
             "weights": {w.role: w.sha256 for w in weights},
+            **({"files": contents} if (contents := _contents(kind, options)) else {}),
         },
         weights=weights,
         trained_on=trained_on,
@@ -146,6 +147,25 @@ def reference_spec(reference: str) -> Spec:
     """The spec, without options, of ``distribution/name``."""
     distribution, _, name = reference.rpartition("/")
     return Spec(name, {}, distribution)
+
+
+def _contents(kind: Kind, options: ComponentOptions) -> dict[str, list[list[str]]]:
+    """What the files hold that path options name, but for weights (known by their own hash) and data (by fingerprint)."""
+    if kind == "data":
+        return {}
+    weights = {reference.path for reference in options.weights()}
+    paths = {name: getattr(options, name) for name in sorted(options.path_fields() - options.not_identity)}
+    return {name: _files(path) for name, path in paths.items() if isinstance(path, Path) and path not in weights}
+
+
+def _files(path: Path) -> list[list[str]]:
+    """Name and content hash of a file, or of every file below a folder."""
+    try:
+        if path.is_dir():
+            return [[str(f.relative_to(path)), hash_file(f)] for f in sorted(path.rglob("*")) if f.is_file()]
+        return [[path.name, hash_file(path)]]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
 
 
 def _training_origins(path: Path) -> tuple[str, ...]:

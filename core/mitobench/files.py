@@ -1,5 +1,6 @@
 """Files that are either wholly there or not there, and names that are safe in any file system."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -34,7 +35,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             f"{path}: cannot be written ({error.strerror or error}). Free some space or choose another --out."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error that matters is the one above
+            temporary.unlink(missing_ok=True)
 
 
 def safe_name(text: str, *, limit: int = 60) -> str:

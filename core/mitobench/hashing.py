@@ -32,7 +32,7 @@ def hash_array(array: "NDArray[Any]") -> str:
     import numpy as np
 
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    digest = hashlib.blake2b(f"{little.dtype.str}{little.shape}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{little.dtype.str}{array.shape}".encode(), digest_size=16)
     digest.update(little.view(np.uint8).reshape(-1).data if little.size else b"")
     return digest.hexdigest()
 

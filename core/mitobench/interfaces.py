@@ -4,7 +4,7 @@ A component's class is called as ``Class(options, context)`` with its validated 
 Importing its module may import heavy libraries; building it may load weights onto the device.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -23,6 +23,7 @@ __all__ = [
     "BuildContext",
     "DataSource",
     "Encoding",
+    "ImageBoundPrompter",
     "ImageStatistics",
     "Metric",
     "Prompter",
@@ -86,6 +87,14 @@ class Prompter(Protocol):
             sample: without its reference unless the descriptor says ``uses_reference``.
             rng: seeded from the run's seed and the sample's id, so that every segmenter sees the same prompts.
         """
+
+
+@runtime_checkable
+class ImageBoundPrompter(Prompter, Protocol):
+    """A prompter made for certain images, such as points that a person set: it can say what fits none of them."""
+
+    def check_images(self, ids: Collection[str]) -> None:
+        """Raise DataError where it holds prompts for an image that is not among the data source's ``ids``."""
 
 
 @runtime_checkable

@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from mitobench.errors import ContractError
 
-__all__ = ["PackedMasks", "resolve_overlaps"]
+__all__ = ["PackedMasks", "compact_labels", "resolve_overlaps"]
+
+
+_FEW = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +72,17 @@ class PackedMasks:
 
     @classmethod
     def from_labels(cls, labels: NDArray[np.integer], ids: Sequence[int]) -> "PackedMasks":
-        """Pack the objects ``ids`` of a label image (H, W), in that order; an absent id gives an empty mask."""
+        """Pack the objects ``ids`` of a label image (H, W), in that order; 0 or an absent id gives an empty mask."""
         from scipy import ndimage
 
-        present = np.unique(labels)
-        dense = np.searchsorted(present, labels) + 1
+        dense, names = compact_labels(labels)
         slices = ndimage.find_objects(dense)
-        place = {int(value): index for index, value in enumerate(present)}
+        place = {int(name): index for index, name in enumerate(names.tolist())}
 
         def crops() -> Iterator[tuple[tuple[int, int], NDArray[np.bool_]]]:
             for wanted in ids:
                 index = place.get(int(wanted))
-                if index is None:
+                if index is None or index >= len(slices) or slices[index] is None:
                     yield (0, 0), np.zeros((1, 1), np.bool_)
                     continue
                 rows, cols = slices[index]
@@ -148,11 +150,41 @@ def resolve_overlaps(
     for rank, index in zip(range(len(winners), 0, -1), reversed(winners), strict=True):
         (top, left), crop = masks.crop(index)
         painted[top : top + crop.shape[0], left : left + crop.shape[1]][crop] = rank
-    present, first = np.unique(painted, return_index=True)
-    first = first[present > 0]
-    present = present[present > 0]
-    by_raster = np.argsort(first, kind="stable")
+    first = [_first_pixel(painted, masks.boxes[index], rank) for rank, index in enumerate(winners, start=1)]
+    in_raster_order = sorted((pixel, rank) for rank, pixel in enumerate(first, start=1) if pixel is not None)
     renumber = np.zeros(len(winners) + 1, np.int32)
-    renumber[present[by_raster]] = np.arange(1, present.size + 1)
-    kept_scores = np.array([scores[winners[int(rank) - 1]] for rank in present[by_raster]], np.float32)
+    renumber[[rank for _, rank in in_raster_order]] = np.arange(1, len(in_raster_order) + 1)
+    kept_scores = np.array([scores[winners[rank - 1]] for _, rank in in_raster_order], np.float32)
     return renumber[painted], kept_scores
+
+
+def _first_pixel(painted: NDArray[np.int32], box: NDArray[np.int32], rank: int) -> tuple[int, int] | None:
+    """(y, x) of the first pixel in raster order that a mask kept, or None."""
+    y0, x0, y1, x1 = (int(v) for v in box)
+    kept = painted[y0:y1, x0:x1] == rank
+    position = int(kept.argmax())
+    row, col = divmod(position, x1 - x0)
+    return (y0 + row, x0 + col) if kept[row, col] else None
+
+
+def compact_labels(labels: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
+    """Number the objects of a label image without large gaps, in memory that does not depend on how large the labels are.
+
+    Args:
+        labels: (H, W), 0 = background, any other integers.
+
+    Returns:
+        dense: int (H, W), the same objects under other numbers, 0 = background; ``labels`` itself where it has no
+            label that is negative or far above the number of pixels.
+        names: int64 (K,), the old label of each number k at index k-1; not all of them need have pixels.
+    """
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if low >= 0 and high <= max(labels.size, _FEW):
+        return labels, np.arange(1, high + 1, dtype=np.int64)
+    flat = labels.reshape(-1)
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    values = flat[starts]
+    names = np.unique(values[values != 0])
+    numbers = np.where(values == 0, 0, np.searchsorted(names, values) + 1).astype(np.int32)
+    dense = np.repeat(numbers, np.diff(starts, append=flat.size)).reshape(labels.shape)
+    return dense, names.astype(np.int64)

@@ -27,7 +27,7 @@ def _resolve(value: object, info: ValidationInfo) -> object:
 InputPath = Annotated[Path, BeforeValidator(_resolve)]
 """A path option: relative to the working directory, or to the experiment file that names it.
 
-It is left out of a result's identity: what the file holds identifies it (weights hash, data fingerprint), not where it lies.
+Where a file lies is left out of a result's identity; what it holds is in it (by weights hash, data fingerprint or content hash).
 """
 
 
@@ -47,7 +47,7 @@ class WeightsRef(BaseModel):
 
 
 class ComponentOptions(BaseModel):
-    """Base of every options model: frozen, no unknown names, no silent coercion of text to numbers.
+    """Base of every options model: frozen, no unknown names.
 
     A subclass gives each field a type, a default and a ``Field(description=...)``, which is what ``mitobench info`` shows. It
     must import without numpy's heavy friends: no torch, no tensorflow.

@@ -123,7 +123,7 @@ def mask_logits(probability: NDArray[np.floating], *, limit: float = 10.0) -> ND
         limit: logits are clipped to -limit..limit.
 
     Returns:
-        float32 (256, 256): the map scaled (area average) so that its longer side is 256, as logits, at the top left;
+        float32 (256, 256): the map scaled (Gaussian-smoothed where it shrinks, then linear) so that its longer side is 256, as logits, at the top left;
         the padding holds ``-limit``.
     """
     from skimage.transform import resize

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from mitobench.components import ComponentPlan
 from mitobench.errors import ResourceError
+from mitobench.interfaces import ImageBoundPrompter
 from mitobench.plan import Plan
 from mitobench.plugins import Plugins
 from mitobench.records import remember_run
@@ -104,6 +106,7 @@ def execute(
         remember_run(plan, folder, device=device, workers=workers, batch=batch)
         plugins.notify("mitobench_run_started", plan=plan)
         bench = Workbench(plugins, device, plan.seed)
+        _check_images(plan, bench)
         _score_stored(plan, folder, bench)
         tally = _Tally(plan, folder)
         units = _units(plan, folder, batch)
@@ -121,6 +124,22 @@ def execute(
         outcome = tally.outcome(time.perf_counter() - start)
         plugins.notify("mitobench_run_finished", outcome=outcome)
     return outcome
+
+
+def _check_images(plan: Plan, bench: Workbench) -> None:
+    """Let prompters that are made for certain images say what fits none of them, before anything is computed."""
+    used: dict[str, tuple[ComponentPlan, set[str]]] = {}
+    for cell in plan.with_status("run"):
+        data, prompter, _ = cell.components
+        if not prompter.weights:
+            used.setdefault(prompter.key, (prompter, set()))[1].add(data.key)
+    for prompter, sources in used.values():
+        try:
+            built = bench.component(prompter)
+        except Exception:  # noqa: S112  (its cells will fail, each with this reason)
+            continue
+        if isinstance(built, ImageBoundPrompter):
+            built.check_images({ref.id for key in sources for ref in plan.sources[key].refs()})
 
 
 def _score_stored(plan: Plan, folder: RunFolder, bench: Workbench) -> None:

@@ -3,7 +3,7 @@
 Values are TOML values; a bare word or path that is no TOML value is a string.
 """
 
-import datetime
+import datetime as dt
 import json
 import tomllib
 from collections.abc import Mapping
@@ -127,7 +127,7 @@ def _format(value: Any) -> str:
         return "[" + ", ".join(_nested(v) for v in value) + "]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_quote(k)} = {_nested(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, datetime.date | datetime.time):
+    if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     text = str(value)
     try:

@@ -167,4 +167,8 @@ def _numpy(table: pa.Table, name: str, missing: Any) -> NDArray[Any]:
     column = table[name]
     if pa.types.is_null(column.type):
         return np.full(len(table), missing, dtype=object if isinstance(missing, str) else None)
+    if isinstance(missing, float):
+        column = column.cast(
+            pa.float64()
+        )  # a part with only whole numbers has an integer column, which NaN does not fit
     return np.asarray(pc.fill_null(column, missing).to_numpy())

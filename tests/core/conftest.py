@@ -22,12 +22,24 @@ class Bench:
         self.plugins = Plugins.discover()
         self.store = WeightsStore(self.plugins, cache=base / "cache", offline=True)
 
-    def experiment(self, data="toy-discs", prompters=(), segmenters=("toy-threshold",), metrics=("toy-overlap", "toy-prompted"), **rest):
+    def experiment(
+        self,
+        data="toy-discs",
+        prompters=(),
+        segmenters=("toy-threshold",),
+        metrics=("toy-overlap", "toy-prompted"),
+        **rest,
+    ):
         def specs(texts):
             return tuple(parse_spec(t) for t in ((texts,) if isinstance(texts, str) else texts))
 
         return Experiment(
-            data=specs(data), prompters=specs(prompters), segmenters=specs(segmenters), metrics=specs(metrics), base=self.base, **rest
+            data=specs(data),
+            prompters=specs(prompters),
+            segmenters=specs(segmenters),
+            metrics=specs(metrics),
+            base=self.base,
+            **rest,
         )
 
     def plan(self, folder=None, **asked):
@@ -37,7 +49,9 @@ class Bench:
         if isinstance(folder, Path):
             folder = RunFolder.create_or_open(folder)
         settings = {name: asked.pop(name) for name in ("executor", "progress", "should_stop") if name in asked}
-        return execute(self.plan(folder, **asked), folder, self.plugins, device="cpu", batch=batch, workers=workers, **settings)
+        return execute(
+            self.plan(folder, **asked), folder, self.plugins, device="cpu", batch=batch, workers=workers, **settings
+        )
 
     def leaderboard(self, *paths: Path, **options):
         return build_leaderboard([RunFolder.open(p) for p in paths], self.plugins, resamples=100, **options)

@@ -10,18 +10,36 @@ from mitobench.descriptors import DataSourceDescriptor, MetricDescriptor, Prompt
 
 @mitobench.hookimpl
 def mitobench_data_sources():
-    return [DataSourceDescriptor(name="toy-discs", target="mitobench_toy_components:Discs", options="mitobench_toy_components:DiscsOptions", summary="bright discs")]
+    return [
+        DataSourceDescriptor(
+            name="toy-discs",
+            target="mitobench_toy_components:Discs",
+            options="mitobench_toy_components:DiscsOptions",
+            summary="bright discs",
+        )
+    ]
 
 
 @mitobench.hookimpl
 def mitobench_prompters():
     shared = {"target": "mitobench_toy_components:Centres", "options": "mitobench_toy_components:CentresOptions"}
     return [
-        PrompterDescriptor(name="toy-centres", summary="centres of bright regions", emits=frozenset({"point"}), **shared),
         PrompterDescriptor(
-            name="toy-oracle", target="mitobench_toy_components:Oracle", summary="centres of reference objects", emits=frozenset({"point"}), uses_reference=True
+            name="toy-centres", summary="centres of bright regions", emits=frozenset({"point"}), **shared
         ),
-        PrompterDescriptor(name="toy-boxes", target="mitobench_toy_components:Centres", summary="says that it emits boxes", emits=frozenset({"box"})),
+        PrompterDescriptor(
+            name="toy-oracle",
+            target="mitobench_toy_components:Oracle",
+            summary="centres of reference objects",
+            emits=frozenset({"point"}),
+            uses_reference=True,
+        ),
+        PrompterDescriptor(
+            name="toy-boxes",
+            target="mitobench_toy_components:Centres",
+            summary="says that it emits boxes",
+            emits=frozenset({"box"}),
+        ),
     ]
 
 
@@ -29,16 +47,36 @@ def mitobench_prompters():
 def mitobench_segmenters():
     return [
         SegmenterDescriptor(
-            name="toy-flood", target="mitobench_toy_components:Flood", options="mitobench_toy_components:FloodOptions", summary="region under a point", accepts=frozenset({"point"})
+            name="toy-flood",
+            target="mitobench_toy_components:Flood",
+            options="mitobench_toy_components:FloodOptions",
+            summary="region under a point",
+            accepts=frozenset({"point"}),
         ),
-        SegmenterDescriptor(name="toy-threshold", target="mitobench_toy_components:Threshold", options="mitobench_toy_components:FloodOptions", summary="bright regions"),
-        SegmenterDescriptor(name="toy-absent", target="nowhere:Nothing", summary="needs what is not there", requires=("no-such-distribution>=1",), install="pip install no-such-distribution"),
+        SegmenterDescriptor(
+            name="toy-threshold",
+            target="mitobench_toy_components:Threshold",
+            options="mitobench_toy_components:FloodOptions",
+            summary="bright regions",
+        ),
+        SegmenterDescriptor(
+            name="toy-absent",
+            target="nowhere:Nothing",
+            summary="needs what is not there",
+            requires=("no-such-distribution>=1",),
+            install="pip install no-such-distribution",
+        ),
     ]
 
 
 @mitobench.hookimpl
 def mitobench_metrics():
     return [
-        MetricDescriptor(name="toy-overlap", target="mitobench_toy_components:Overlap", options="mitobench_toy_components:OverlapOptions", summary="foreground Dice and IoU"),
+        MetricDescriptor(
+            name="toy-overlap",
+            target="mitobench_toy_components:Overlap",
+            options="mitobench_toy_components:OverlapOptions",
+            summary="foreground Dice and IoU",
+        ),
         MetricDescriptor(name="toy-prompted", target="mitobench_toy_components:Prompted", summary="IoU per prompt"),
     ]

@@ -51,7 +51,9 @@ def _read(index, group, options):
     labels = np.zeros((options.size, options.size), np.int32)
     image = rng.normal(40, 10, labels.shape)
     for number, (row, column) in enumerate(((0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)), 1):
-        disc = (y - row * options.size) ** 2 + (x - column * options.size) ** 2 < (options.size * rng.uniform(0.08, 0.2)) ** 2
+        disc = (y - row * options.size) ** 2 + (x - column * options.size) ** 2 < (
+            options.size * rng.uniform(0.08, 0.2)
+        ) ** 2
         labels[disc] = number
         image[disc] = rng.normal(rng.uniform(90, 200), 15, int(disc.sum()))
     image = np.clip(image, 0, 255).astype(np.uint8)
@@ -106,7 +108,7 @@ class FloodOptions(ComponentOptions):
     shape_error: bool = False
     memory: int = 0
     die_on: str = ""
-    not_identity = frozenset({"delay", "die_on", "memory"})
+    not_identity = frozenset({"delay", "die_on", "log", "memory"})
 
 
 class Flood:
@@ -133,7 +135,10 @@ class Flood:
         if self.options.die_on == sample.id:
             os._exit(9)
         shape = (1, 1) if self.options.shape_error else sample.shape
-        masks = [encoding == found if found else encoding < 0 for found in map(functools.partial(_under, encoding), prompts.points if prompts.points is not None else [])]
+        masks = [
+            encoding == found if found else encoding < 0
+            for found in map(functools.partial(_under, encoding), prompts.points if prompts.points is not None else [])
+        ]
         packed = PackedMasks.from_dense([mask[: shape[0], : shape[1]] for mask in masks], shape)
         scores = np.linspace(0.9, 0.5, len(masks)).astype(np.float32)
         labels, kept = resolve_overlaps(packed, scores)
@@ -167,7 +172,9 @@ class Overlap:
             raise ValueError("cannot measure this one")
         inner = (slice(self.options.margin, -self.options.margin or None),) * 2
         reference, predicted = sample.labels[inner] > 0, segmentation.labels[inner] > 0
-        return ImageStatistics(image={"both": (reference & predicted).sum(), "reference": reference.sum(), "predicted": predicted.sum()})
+        return ImageStatistics(
+            image={"both": (reference & predicted).sum(), "reference": reference.sum(), "predicted": predicted.sum()}
+        )
 
     def scores(self, totals):
         union = totals["reference"] + totals["predicted"] - totals["both"]
@@ -187,7 +194,9 @@ class Prompted:
             return None
         pairs = [(segmentation.masks.dense(i), sample.labels == t) for i, t in enumerate(prompts.targets)]
         ious = np.array([(a & b).sum() / (a | b).sum() for a, b in pairs])
-        return ImageStatistics(image={"iou": ious.sum(), "n": len(ious)}, objects={"target": prompts.targets, "iou": ious})
+        return ImageStatistics(
+            image={"iou": ious.sum(), "n": len(ious)}, objects={"target": prompts.targets, "iou": ious}
+        )
 
     def scores(self, totals):
         return {"IoU (prompt)": totals["iou"] / totals["n"]}
