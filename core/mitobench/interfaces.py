@@ -144,6 +144,8 @@ class Score:
         unit: ``""``, ``"nm"``, ``"px"`` ...
         per_image: also report the mean of the score over images, as the separate column ``name (per image)``.
         headline: shown in the default leaderboard.
+        first_by: another reported score, lower is better, that ranks before this one does: a distance that is null where
+            one mask is empty must not win by leaving the hard images empty.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Score:
     unit: str = ""
     per_image: bool = False
     headline: bool = False
+    first_by: str = ""
 
 
 @runtime_checkable

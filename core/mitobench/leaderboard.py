@@ -145,7 +145,12 @@ def _scores(
 
 
 def _columns(metric: str, score: Score) -> list[Column]:
-    shared: dict[str, Any] = {"metric": metric, "unit": score.unit, "higher_is_better": score.higher_is_better}
+    shared: dict[str, Any] = {
+        "metric": metric,
+        "unit": score.unit,
+        "higher_is_better": score.higher_is_better,
+        "first_by": score.first_by,
+    }
     columns = [Column(name=score.name, headline=score.headline, **shared)]
     return [*columns, Column(name=f"{score.name} (per image)", **shared)] if score.per_image else columns
 
@@ -171,17 +176,26 @@ def _ranking(
     order: list[tuple[int, int, int] | None] = [None] * len(entries)
     if first is None or not complete:
         return order
-    values = np.array([scored[i][first.name].value for i in complete])
-    resampled: NDArray[np.float64] = np.stack([scored[i][first.name].resampled for i in complete])
-    own = ranks(values, higher_is_better=first.higher_is_better)
-    spread = (
-        rank_intervals(resampled, higher_is_better=first.higher_is_better)
-        if len(drawn.weights)
-        else np.stack([own, own], axis=1)
-    )
+    own, spread = _ranks([scored[i] for i in complete], first, drawn)
     for position, i in enumerate(complete):
         order[i] = int(own[position]), int(spread[position, 0]), int(spread[position, 1])
     return order
+
+
+def _ranks(
+    scored: Sequence[Mapping[str, Estimate]], column: Column, drawn: Resampling
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rank (cells,) and its interval (cells, 2)."""
+
+    def both(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array([s[name].value for s in scored]), np.stack([s[name].resampled for s in scored])
+
+    values, resampled = both(column.name)
+    decides, decides_resampled = both(column.first_by) if column.first_by else (None, None)
+    own = ranks(values, higher_is_better=column.higher_is_better, first=decides)
+    if not len(drawn.weights):
+        return own, np.stack([own, own], axis=1)
+    return own, rank_intervals(resampled, higher_is_better=column.higher_is_better, first=decides_resampled)
 
 
 def _row(

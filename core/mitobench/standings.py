@@ -9,13 +9,14 @@ __all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "Score
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of scores. ``metric`` is the key of the metric that defines it."""
+    """A column of scores. ``metric`` is the key of the metric that defines it; ``first_by`` the column that ranks before it."""
 
     name: str
     metric: str
     unit: str = ""
     higher_is_better: bool = True
     headline: bool = False
+    first_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

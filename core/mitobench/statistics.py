@@ -111,28 +111,38 @@ def interval(resampled: NDArray[np.float64]) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def ranks(values: NDArray[np.float64], *, higher_is_better: bool) -> NDArray[np.int64]:
+def ranks(
+    values: NDArray[np.float64], *, higher_is_better: bool, first: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
     """Competition ranks along the first axis: 1 is best, equals share the better rank, NaN comes last.
 
     Args:
         values: float64 (cells, ...).
+        higher_is_better: the direction of ``values``.
+        first: float64 like ``values``, lower is better, which decides before they do.
     """
     signed = np.where(np.isfinite(values), -values if higher_is_better else values, np.inf)
-    better = (signed[None] < signed[:, None]).sum(axis=1)
-    return np.asarray(better + 1, np.int64)
+    better = signed[None] < signed[:, None]
+    if first is not None:
+        decides = np.where(np.isfinite(first), first, np.inf)
+        better = (decides[None] < decides[:, None]) | ((decides[None] == decides[:, None]) & better)
+    return np.asarray(better.sum(axis=1) + 1, np.int64)
 
 
-def rank_intervals(resampled: NDArray[np.float64], *, higher_is_better: bool) -> NDArray[np.int64]:
+def rank_intervals(
+    resampled: NDArray[np.float64], *, higher_is_better: bool, first: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
     """The central 95 % of each cell's rank over paired resamples.
 
     Args:
         resampled: float64 (cells, B).
+        higher_is_better, first: as for :func:`ranks`.
 
     Returns:
         int64 (cells, 2).
     """
     tail = (1 - LEVEL) / 2
-    drawn = ranks(resampled, higher_is_better=higher_is_better)
+    drawn = ranks(resampled, higher_is_better=higher_is_better, first=first)
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=1, method="inverted_cdf")
     return np.stack([low, high], axis=1).astype(np.int64)
 

@@ -151,7 +151,10 @@ def surface_reported(options: ToleranceOptions, of: str = "", *, headline: bool 
     inside = f"{of}, " if of else ""
     return [
         Score(name=f"{options.column}{one}", per_image=True, headline=headline),
-        *(Score(name=f"HD95 ({inside}{u})", unit=u, higher_is_better=False) for u in ("nm", "px")),
+        *(
+            Score(name=f"HD95 ({inside}{u})", unit=u, higher_is_better=False, first_by=f"one empty{one}")
+            for u in ("nm", "px")
+        ),
         Score(name=f"one empty{one}", higher_is_better=False),
     ]
 

@@ -124,3 +124,8 @@ def test_many_resamples_of_a_large_table_are_quick():
     for _ in range(30):
         estimate(mean_of_x, ("n", "x"), columns(rng.normal(size=165)), drawn)
     assert time.process_time() - start < 10
+
+
+def test_what_ranks_first_decides_before_the_value():
+    values, empty = np.array([1.0, 5.0, 3.0]), np.array([0.2, 0.0, 0.0])
+    assert ranks(values, higher_is_better=False, first=empty).tolist() == [3, 2, 1]
