@@ -1,0 +1,1 @@
+"""The ``mitobench`` command: one module per verb, each imported when it is used."""

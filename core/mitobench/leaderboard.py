@@ -2,21 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mitobench.components import plan_metrics
+from mitobench.columns import cell_scores, make_columns, recorded_metrics
 from mitobench.errors import UsageError
-from mitobench.interfaces import Metric, Score
+from mitobench.interfaces import Metric
 from mitobench.plugins import Plugins
 from mitobench.runfolder import RunFolder
-from mitobench.specs import Spec
 from mitobench.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
-from mitobench.statistics import Estimate, Resampling, estimate, interval, rank_intervals, ranks, resample
+from mitobench.statistics import Estimate, Resampling, interval, rank_intervals, ranks, resample
 from mitobench.tables import COSTS, CellTable
 
 __all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "ScoreCell", "build_leaderboard"]
@@ -61,7 +59,7 @@ def build_leaderboard(
                 entries[key] = entry
     if not any(len(entry.table.images) for entry in entries.values()):
         raise UsageError("these runs hold no results yet; run `mitobench run` on them first.")
-    metrics = {key: _metric(key, record, plugins) for key, record in sorted(recorded.items())}
+    metrics, gone = recorded_metrics(recorded, plugins)
     groups: dict[tuple[str, bool], list[_Entry]] = {}
     for entry in entries.values():
         groups.setdefault((entry.record["data"]["key"], bool(entry.record["oracle"])), []).append(entry)
@@ -78,7 +76,8 @@ def build_leaderboard(
         )
         for (data, oracle), group in sorted(groups.items(), key=lambda item: (titles[item[0][0]], item[0][1]))
     ]
-    return Leaderboard(tables=tuple(tables))
+    shown = tuple(replace(table, uncertainty=f"{table.uncertainty}{gone}") for table in tables)
+    return Leaderboard(tables=shown)
 
 
 def _table(
@@ -92,10 +91,8 @@ def _table(
     seed: int,
 ) -> LeaderboardTable:
     images, drawn = _resampling(entries, resamples, seed)
-    columns = [
-        column for key, metric in metrics.items() for score in metric.reported for column in _columns(key, score)
-    ]
-    scored = [_scores(entry, metrics, images, drawn) for entry in entries]
+    columns = make_columns(metrics)
+    scored = [cell_scores(entry.table, metrics, columns, images, drawn) for entry in entries]
     columns = [column for column in columns if any(column.name in scores for scores in scored)]
     first = _primary(columns, primary)
     order = _ranking(entries, scored, first, drawn)
@@ -120,39 +117,6 @@ def _resampling(entries: Sequence[_Entry], resamples: int, seed: int) -> tuple[l
     group_of = {str(i): str(g) for e in entries for i, g in zip(e.table.images, e.table.groups, strict=True)}
     images = sorted(group_of)
     return images, resample([group_of[i] for i in images], resamples, seed=seed)
-
-
-def _scores(
-    entry: _Entry, metrics: Mapping[str, Metric], images: Sequence[str], drawn: Resampling
-) -> dict[str, Estimate]:
-    """The cell's estimates by column name; a metric that measured nothing adds none."""
-    place = {image: row for row, image in enumerate(images)}
-    where = np.array([place[str(i)] for i in entry.table.images], np.int64)
-    found: dict[str, Estimate] = {}
-    for key, metric in metrics.items():
-        names, values, measured = entry.table.statistics(key)
-        if not measured.any():
-            continue
-        aligned = np.zeros((len(images), len(names)))
-        aligned[where] = values
-        estimates = estimate(metric.scores, names, aligned, drawn)
-        for score in metric.reported:
-            pooled, mean = estimates[score.name]
-            found.setdefault(score.name, pooled)
-            if score.per_image:
-                found.setdefault(f"{score.name} (per image)", mean)
-    return found
-
-
-def _columns(metric: str, score: Score) -> list[Column]:
-    shared: dict[str, Any] = {
-        "metric": metric,
-        "unit": score.unit,
-        "higher_is_better": score.higher_is_better,
-        "first_by": score.first_by,
-    }
-    columns = [Column(name=score.name, headline=score.headline, **shared)]
-    return [*columns, Column(name=f"{score.name} (per image)", **shared)] if score.per_image else columns
 
 
 def _primary(columns: Sequence[Column], wanted: str | None) -> Column | None:
@@ -277,14 +241,3 @@ def _titles(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
     marks = {record["key"]: str(record["identity"]["fingerprint"])[:8] for record in records}
     return {key: f"{label} [{marks[key]}]" if label in twice else label for key, label in labels.items()}
-
-
-def _metric(key: str, record: Mapping[str, Any], plugins: Plugins) -> Metric:
-    distribution, _, name = str(record["identity"]["component"]).rpartition("/")
-    planned = plan_metrics((Spec(name, record["given"], distribution),), plugins, None, base=Path(record["base"]))[0]
-    if planned.key != key:
-        raise UsageError(
-            f"the run was scored with metric {key}, here is {planned.key}; score it again with `mitobench score`."
-        )
-    metric: Metric = planned.component.build(plugins)
-    return metric

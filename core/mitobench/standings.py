@@ -9,10 +9,20 @@ __all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "Score
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of scores. ``metric`` is the key of the metric that defines it; ``first_by`` the column that ranks before it."""
+    """A column of scores.
+
+    Attributes:
+        name: its title, unique in its table.
+        metric, score: the key of the metric that defines it, and its name for the score.
+        mean_of_images: the mean of the images' own scores, instead of pooled within groups and averaged over them.
+        unit, higher_is_better, headline: as the score's.
+        first_by: the column that ranks before this one, or "".
+    """
 
     name: str
     metric: str
+    score: str = ""
+    mean_of_images: bool = False
     unit: str = ""
     higher_is_better: bool = True
     headline: bool = False

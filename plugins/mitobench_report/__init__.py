@@ -1,1 +1,39 @@
-"""Built-in plugin; see its descriptors below."""
+"""Built-in plugin: reporters that write a leaderboard as a text table, Markdown, CSV and JSON."""
+
+from mitobench import hookimpl
+from mitobench.descriptors import ReporterDescriptor
+
+
+@hookimpl
+def mitobench_reporters() -> list[ReporterDescriptor]:
+    """The reporters of this plugin."""
+    return [
+        ReporterDescriptor(
+            name="table",
+            target="mitobench_report.text_table:TextTable",
+            options="mitobench_report.options:TableOptions",
+            summary="plain text for a terminal, as wide as asked",
+            suffix=".txt",
+        ),
+        ReporterDescriptor(
+            name="md",
+            target="mitobench_report.markdown:Markdown",
+            options="mitobench_report.options:ReporterOptions",
+            summary="Markdown tables",
+            suffix=".md",
+        ),
+        ReporterDescriptor(
+            name="csv",
+            target="mitobench_report.csv_file:CsvFile",
+            options="mitobench_report.options:CsvOptions",
+            summary="every score with its interval, one row per cell, for spreadsheets",
+            suffix=".csv",
+        ),
+        ReporterDescriptor(
+            name="json",
+            target="mitobench_report.json_file:JsonFile",
+            options="mitobench_report.options:JsonOptions",
+            summary="everything in the leaderboard; equal results give equal bytes",
+            suffix=".json",
+        ),
+    ]

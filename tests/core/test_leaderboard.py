@@ -139,3 +139,22 @@ def test_a_folder_that_holds_something_else_is_not_taken_over(tmp_path):
     (tmp_path / "photos" / "cat.png").write_bytes(b"")
     with pytest.raises(UsageError, match="is not a run folder"):
         RunFolder.create_or_open(tmp_path / "photos")
+
+
+def test_two_metrics_with_one_name_have_a_column_each(bench, tmp_path):
+    bench.run(tmp_path / "run", metrics=("toy-overlap", "toy-overlap:margin=12"))
+    table = bench.leaderboard(tmp_path / "run").tables[0]
+    plain, marked = (c.name for c in table.columns if c.score == "IoU")
+    assert plain == "IoU"
+    assert marked.startswith("IoU [toy-overlap@1#")
+    assert table.rows[0].scores[plain].value != table.rows[0].scores[marked].value
+
+
+def test_a_metric_whose_plugin_is_gone_is_not_shown_and_that_is_said(bench, tmp_path):
+    bench.run(tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["lost@1"] = {**record["metrics"]["toy-overlap@1"], "identity": {"component": "lost-plugin/lost"}}
+    path.write_text(json.dumps(record))
+    table = bench.leaderboard(tmp_path / "run").tables[0]
+    assert table.uncertainty.endswith("; not shown: lost@1 (no plugin here offers it)")

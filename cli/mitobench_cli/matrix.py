@@ -1,0 +1,183 @@
+"""What ``run`` and ``plan`` share: the options that name a matrix, and the experiment that they make."""
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mitobench.experiment import Experiment, read_experiment
+from mitobench.files import safe_name
+from mitobench.specs import Spec, parse_spec
+from mitobench_cli.terminal import debug_option, json_option
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from mitobench.descriptors import Kind
+    from mitobench.plugins import Plugins
+
+    _SpecParameter = click.ParamType[Spec]
+else:
+    _SpecParameter = click.ParamType
+
+__all__ = ["Request", "SpecType", "device_option", "matrix_options", "offline_option"]
+
+
+class SpecType(_SpecParameter):
+    """A component spec on the command line; completes the names of one kind."""
+
+    name = "spec"
+
+    def __init__(self, kind: "Kind") -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Spec:
+        """Parse the spec; whether there is such a component is asked later."""
+        return value if isinstance(value, Spec) else parse_spec(str(value))
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> "list[CompletionItem]":
+        """The components of this kind that begin so."""
+        from click.shell_completion import CompletionItem
+
+        from mitobench.plugins import Plugins
+
+        found = [c.descriptor for c in Plugins.discover().components(self.kind)]
+        return [CompletionItem(d.name, help=d.summary) for d in found if d.name.startswith(incomplete)]
+
+
+def _check_device(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise click.BadParameter(f"{value!r}; expected auto, cpu, cuda, cuda:N or mps.")
+    return value
+
+
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    callback=_check_device,
+    help="auto, cpu, cuda, cuda:N or mps. A named device that is missing is an error.",
+)
+offline_option = click.option("--offline", is_flag=True, help="Fetch nothing; weights that are absent are an error.")
+_OPTIONS = (
+    click.argument("experiment", required=False, type=click.Path(path_type=Path)),
+    click.option("--data", multiple=True, type=SpecType("data"), help="A data source. Repeatable."),
+    click.option(
+        "--prompter", multiple=True, type=SpecType("prompter"), help="A prompter. Repeatable; none: no prompts."
+    ),
+    click.option("--segmenter", multiple=True, type=SpecType("segmenter"), help="A segmenter. Repeatable."),
+    click.option(
+        "--metric", multiple=True, type=SpecType("metric"), help="A metric. Repeatable; default metrics if none."
+    ),
+    click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="The run folder, such as runs/NAME."),
+    click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many images of each data source."),
+    click.option("--seed", type=click.IntRange(min=0), help="The seed of everything random (0 by default)."),
+    offline_option,
+    json_option,
+    debug_option,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A matrix as the command line names it.
+
+    Attributes:
+        file: an experiment file, or None.
+        data, prompters, segmenters, metrics: the specs given; where there are none, the file's count.
+        seed, limit: as given; None = the file's, or the default.
+        out: the run folder, or None for one derived from the rest.
+        offline: fetch nothing.
+        as_json: JSON on stdout.
+    """
+
+    file: Path | None
+    data: tuple[Spec, ...]
+    prompters: tuple[Spec, ...]
+    segmenters: tuple[Spec, ...]
+    metrics: tuple[Spec, ...]
+    seed: int | None
+    limit: int | None
+    out: Path | None
+    offline: bool
+    as_json: bool
+
+    def experiment(self, plugins: "Plugins") -> Experiment:
+        """The experiment that this names.
+
+        Raises:
+            UsageError: the file cannot be used, or a spec names no component.
+        """
+        if self.file is None:
+            if not self.data or not self.segmenters:
+                raise click.UsageError("name at least one --data and one --segmenter, or an experiment file.")
+            return Experiment(
+                data=self.data,
+                prompters=self.prompters,
+                segmenters=self.segmenters,
+                metrics=self.metrics,
+                seed=self.seed or 0,
+                limit=self.limit,
+            )
+        read = read_experiment(self.file)
+        return replace(
+            read,
+            data=_anchored("data", self.data, plugins) or read.data,
+            prompters=_anchored("prompter", self.prompters, plugins) or read.prompters,
+            segmenters=_anchored("segmenter", self.segmenters, plugins) or read.segmenters,
+            metrics=_anchored("metric", self.metrics, plugins) or read.metrics,
+            seed=read.seed if self.seed is None else self.seed,
+            limit=read.limit if self.limit is None else self.limit,
+        )
+
+    def folder(self, experiment: Experiment) -> Path:
+        """The run folder; where none was given, equal commands get equal ones, so that repeating one resumes it."""
+        if self.out is not None:
+            return self.out
+        if self.file is not None:
+            return Path("runs") / self.file.stem
+        parts = (*experiment.data, *experiment.prompters, *experiment.segmenters)
+        return Path("runs") / safe_name(" ".join([*map(str, parts), f"seed={experiment.seed}"]), limit=40)
+
+
+def matrix_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and options that name a matrix; the function gets them as one ``request``."""
+
+    @functools.wraps(function)
+    def collected(**given: Any) -> Any:
+        request = Request(
+            file=given.pop("experiment"),
+            data=given.pop("data"),
+            prompters=given.pop("prompter"),
+            segmenters=given.pop("segmenter"),
+            metrics=given.pop("metric"),
+            **{name: given.pop(name) for name in ("seed", "limit", "out", "offline", "as_json")},
+        )
+        return function(request, **given)
+
+    for option in reversed(_OPTIONS):
+        collected = option(collected)
+    return collected
+
+
+def _anchored(kind: "Kind", specs: tuple[Spec, ...], plugins: "Plugins") -> tuple[Spec, ...]:
+    """Specs from the command line beside an experiment file: their relative paths start from the working directory."""
+    anchored = []
+    for spec in specs:
+        paths = plugins.find(kind, spec).options_model().path_fields()
+        options = {
+            name: str(Path(value).absolute()) if name in paths and isinstance(value, str) else value
+            for name, value in spec.options.items()
+        }
+        anchored.append(Spec(spec.name, options, spec.distribution))
+    return tuple(anchored)

@@ -1,0 +1,67 @@
+"""Leaderboards through the reporters that plugins offer: one on stdout, all of them in a run's report folder."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from mitobench.descriptors import ReporterDescriptor
+from mitobench.errors import MissingError
+from mitobench.files import write_atomically
+from mitobench.specs import Spec
+from mitobench_cli.terminal import say
+
+if TYPE_CHECKING:
+    from mitobench.leaderboard import Leaderboard
+    from mitobench.plugins import Plugins
+    from mitobench.runfolder import RunFolder
+
+__all__ = ["render", "table_for_terminal", "write_reports"]
+
+
+def render(leaderboard: "Leaderboard", reporter: Spec, plugins: "Plugins") -> str:
+    """The document that one reporter makes of a leaderboard.
+
+    Raises:
+        UsageError: no such reporter or option.
+        MissingError: what it needs is not installed.
+    """
+    from mitobench.components import plan_component
+
+    planned = plan_component("reporter", reporter, plugins, None, base=Path.cwd())
+    if planned.missing:
+        raise MissingError(planned.missing)
+    return cast("str", planned.build(plugins).render(leaderboard))
+
+
+def table_for_terminal() -> Spec:
+    """The ``table`` reporter, as wide as the terminal if stdout is one."""
+    return Spec("table", {"width": max(20, shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {})
+
+
+def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", plugins: "Plugins") -> list[Path]:
+    """Write ``report/leaderboard.*`` with every reporter; one that fails costs a warning.
+
+    Returns:
+        the files that were written.
+    """
+    written: list[Path] = []
+    for component in plugins.components("reporter"):
+        descriptor = component.descriptor
+        if not isinstance(descriptor, ReporterDescriptor) or not re.fullmatch(r"(\.[A-Za-z0-9]+)+", descriptor.suffix):
+            say(f"warning: reporter {component.reference}: suffix is no file suffix; skipped.")
+            continue
+        path = folder.report / f"leaderboard{descriptor.suffix}"
+        if path in written:
+            say(f"warning: reporter {component.reference}: {path.name} is written by another reporter; skipped.")
+            continue
+        try:
+            spec = Spec(descriptor.name, {}, component.plugin.distribution)
+            write_atomically(path, render(leaderboard, spec, plugins).encode())
+            written.append(path)
+        except MissingError as error:
+            say(f"warning: reporter {component.reference}: {error}")
+        except (TypeError, ValueError, AttributeError, KeyError, ImportError) as error:
+            say(f"warning: reporter {component.reference} failed ({type(error).__name__}: {error}).")
+    return written

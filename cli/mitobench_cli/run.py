@@ -1,0 +1,166 @@
+"""``mitobench run``: plan a matrix, run what is not done, and show the leaderboard."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mitobench.errors import MissingError, ResourceError
+from mitobench_cli.interrupts import orderly_stop
+from mitobench_cli.matrix import Request, device_option, matrix_options
+from mitobench_cli.plan import check_runnable, plan_data, show_plan
+from mitobench_cli.progress import ProgressLine
+from mitobench_cli.reports import render, table_for_terminal, write_reports
+from mitobench_cli.terminal import discover, only_json, say, show, show_json
+
+if TYPE_CHECKING:
+    from mitobench.experiment import Experiment
+    from mitobench.plan import Plan
+    from mitobench.plugins import Plugins
+    from mitobench.runfolder import RunFolder
+    from mitobench.runner import RunOutcome
+
+__all__ = ["command", "say_outcome", "used"]
+
+
+@click.command("run")
+@matrix_options
+@device_option
+@click.option("--workers", default=0, show_default=True, type=click.IntRange(min=0), help="Processes; 0: threads only.")
+@click.option("--batch", default=8, show_default=True, type=click.IntRange(min=1), help="Images encoded together.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan, as `mitobench plan` does.")
+def command(request: Request, device: str, workers: int, batch: int, dry_run: bool) -> int:
+    """Run a matrix of data sources, prompters and segmenters.
+
+    The matrix is named by the options, by an EXPERIMENT file (TOML), or by both: an option then replaces what the file
+    says. Results go to the run folder as they come; the same command resumes a run that was stopped. Ctrl-C finishes
+    what is in flight, twice stops at once.
+    """
+    if dry_run:
+        show_plan(request)
+        return 0
+    with only_json(request.as_json):
+        plugins = discover()
+        asked = request.experiment(plugins)
+        path = request.folder(asked)
+        if request.out is None:
+            say(f"run folder: {path} (choose another with --out)")
+        settings = {"device": device, "workers": workers, "batch": batch}
+        folder, plan, outcome = _execute(asked, plugins, path, request.offline, **settings)
+        say_outcome(outcome, path)
+        result: dict[str, Any] = {"run": str(path), **_outcome_data(outcome), "plan": plan_data(plan), **used(plan)}
+        table = "" if outcome.interrupted else _report(folder, plugins, result)
+    if request.as_json:
+        show_json(result)
+    elif table:
+        show(f"{table}\n{_used_lines(plan)}\nreport: {folder.report}")
+    return outcome.exit_code
+
+
+def _execute(
+    asked: "Experiment", plugins: "Plugins", path: Path, offline: bool, **settings: Any
+) -> "tuple[RunFolder, Plan, RunOutcome]":
+    from mitobench.plan import make_plan
+    from mitobench.runfolder import RunFolder
+    from mitobench.runner import Progress, execute
+    from mitobench.weights import WeightsStore
+
+    store = WeightsStore(plugins, offline=offline)
+    stored = RunFolder.open(path) if (path / "run.json").exists() else None
+    plan = make_plan(asked, plugins, store, folder=stored)
+    if not offline and _fetch_missing(plan, plugins, store):
+        plan = make_plan(asked, plugins, store, folder=stored)
+    check_runnable(plan)
+    for cell in (*plan.with_status("incompatible"), *plan.with_status("missing")):
+        say(f"{cell.status}: {cell.prompter} x {cell.segmenter} on {cell.data}: {cell.reason}")
+    folder = stored or RunFolder.create_or_open(path)
+    with (
+        ProgressLine("images") as line,
+        orderly_stop("stopping when the images in flight are done; once more stops at once") as should_stop,
+    ):
+
+        def update(progress: Progress) -> None:
+            line.update(progress.done, progress.total, f"{progress.cell}  {progress.image}  {progress.message}")
+
+        known = len(plugins.warnings)
+        outcome = execute(plan, folder, plugins, progress=update, should_stop=should_stop, **settings)
+    for warning in dict.fromkeys(plugins.warnings[known:]):
+        say(f"warning: {warning}")
+    return folder, plan, outcome
+
+
+def _fetch_missing(plan: "Plan", plugins: "Plugins", store: Any) -> bool:
+    """Fetch the published weights that cells lack; True if any came."""
+    lacking = {c.key: c for cell in plan.with_status("missing") for c in cell.components if c.missing}.values()
+    wanted = {reference.name for component in lacking for reference in component.options(plugins).weights()}
+    fetched = False
+    for entry in store.entries():
+        if entry.file.name not in wanted or entry.state != "absent" or not entry.file.url:
+            continue
+        say(
+            f"fetching {entry.file.name} ({entry.file.size / 1e6:.0f} MB, licence {entry.file.licence}) from {entry.file.url}"
+        )
+        try:
+            with ProgressLine("MB") as line:
+                store.fetch(entry.file.name, progress=line.update_bytes)
+            fetched = True
+        except (MissingError, ResourceError) as error:
+            say(f"warning: {error}")
+    return fetched
+
+
+def say_outcome(outcome: "RunOutcome", path: Path) -> None:
+    """What came of a run, on stderr: counts, distinct errors, and how to go on where it was interrupted."""
+    stored = f", {outcome.skipped} were stored" if outcome.skipped else ""
+    say(f"{outcome.done} done, {outcome.failed} failed{stored}, {outcome.seconds:.1f} s")
+    for message, count in outcome.errors:
+        say(f"failed {count}x: {message}")
+    if outcome.interrupted:
+        say(f"interrupted; what is finished is stored in {path}, and the same command resumes")
+
+
+def used(plan: "Plan") -> dict[str, Any]:
+    """The data and the weights that a plan's cells use, as plain data."""
+    components = {c.key: c for cell in plan.cells for c in cell.components if not c.missing}.values()
+    return {
+        "data": [
+            {"data": c.label, "fingerprint": c.identity.get("fingerprint", "")} for c in components if c.kind == "data"
+        ],
+        "weights": [
+            {"component": c.label, "name": w.name, "sha256": w.sha256, "path": str(w.path)}
+            for c in components
+            for w in c.weights
+        ],
+    }
+
+
+def _used_lines(plan: "Plan") -> str:
+    from mitobench.text import inert
+
+    found = used(plan)
+    lines = [f"data: {inert(d['data'])} (fingerprint {d['fingerprint'][:16]})" for d in found["data"]]
+    weights = {(w["name"], w["sha256"]): w for w in found["weights"]}.values()
+    lines += [f"weights: {inert(w['name'])} (sha256 {w['sha256'][:16]})" for w in weights]
+    return "\n".join(lines)
+
+
+def _outcome_data(outcome: "RunOutcome") -> dict[str, Any]:
+    return {
+        "exit_code": outcome.exit_code,
+        "done": outcome.done,
+        "failed": outcome.failed,
+        "skipped": outcome.skipped,
+        "seconds": round(outcome.seconds, 3),
+        "interrupted": outcome.interrupted,
+        "errors": [{"message": message, "count": count} for message, count in outcome.errors],
+    }
+
+
+def _report(folder: "RunFolder", plugins: "Plugins", result: dict[str, Any]) -> str:
+    """Write the reports, add the leaderboard to the result, and return it as a table."""
+    from mitobench.leaderboard import build_leaderboard
+
+    leaderboard = build_leaderboard([folder], plugins)
+    result["report"] = [str(path) for path in write_reports(folder, leaderboard, plugins)]
+    result["leaderboard"] = leaderboard.to_data()
+    return render(leaderboard, table_for_terminal(), plugins)

@@ -1,0 +1,48 @@
+"""``mitobench score``: metrics on predictions that a run has stored."""
+
+from pathlib import Path
+
+import click
+
+from mitobench.specs import Spec
+from mitobench_cli.matrix import SpecType
+from mitobench_cli.progress import ProgressLine
+from mitobench_cli.reports import render, table_for_terminal, write_reports
+from mitobench_cli.terminal import debug_option, discover, json_option, only_json, say, show, show_json
+
+__all__ = ["command"]
+
+
+@click.command("score")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--metric", multiple=True, type=SpecType("metric"), help="A metric. Repeatable; default metrics if none.")
+@json_option
+@debug_option
+def command(run: Path, metric: tuple[Spec, ...], as_json: bool) -> int:
+    """Score the stored predictions of a run with other metrics.
+
+    No model is run. The data sources must be where they were, with the same content. What is scored already stays.
+    """
+    from mitobench.leaderboard import build_leaderboard
+    from mitobench.runfolder import RunFolder
+    from mitobench.scoring import rescore
+
+    with only_json(as_json):
+        plugins = discover()
+        folder = RunFolder.open(run)
+        with ProgressLine("predictions") as line:
+            outcome = rescore(folder, metric, plugins, progress=line.update)
+        say(f"{outcome.done} scored, {outcome.failed} failed")
+        for error in outcome.errors:
+            say(f"failed: {error}")
+        leaderboard = build_leaderboard([folder], plugins)
+        written = write_reports(folder, leaderboard, plugins)
+        table = render(leaderboard, table_for_terminal(), plugins)
+    if as_json:
+        counts = {"done": outcome.done, "failed": outcome.failed, "errors": list(outcome.errors)}
+        show_json(
+            {"run": str(run), **counts, "report": [str(p) for p in written], "leaderboard": leaderboard.to_data()}
+        )
+    else:
+        show(f"{table}\nreport: {folder.report}")
+    return outcome.exit_code

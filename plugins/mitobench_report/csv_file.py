@@ -1,0 +1,70 @@
+"""The ``csv`` reporter: every score of every cell, for spreadsheets and scripts."""
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from mitobench.interfaces import BuildContext
+from mitobench.text import inert
+from mitobench_report.options import CsvOptions
+
+if TYPE_CHECKING:
+    from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
+
+__all__ = ["CsvFile", "defused"]
+
+_FORMULA = "=+-@＝＋－＠"
+_FIXED = (
+    *("table", "data", "oracle", "rank", "rank low", "rank high"),
+    *("prompter", "segmenter", "cell", "status", "images", "failed", "total"),
+)
+
+
+class CsvFile:
+    """Renders one row per cell. Numbers are written in full; text that a spreadsheet would take for a formula is quoted."""
+
+    def __init__(self, options: CsvOptions, context: BuildContext) -> None:
+        self.options = options
+
+    def render(self, leaderboard: "Leaderboard") -> str:
+        """All tables in one; a score that a table does not have is empty there."""
+        tables = leaderboard.tables
+        scores = list(dict.fromkeys(column.name for table in tables for column in table.columns))
+        costs = (
+            sorted({name for table in tables for row in table.rows for name in row.costs}) if self.options.costs else []
+        )
+        header = [*_FIXED]
+        for name in scores:
+            header += [name, f"{name} low", f"{name} high", f"{name} defined"]
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([defused(text) for text in [*header, *costs, "notes"]])
+        for table in tables:
+            for row in table.rows:
+                writer.writerow(_record(table, row, scores, costs))
+        return buffer.getvalue()
+
+
+def defused(text: str) -> str:
+    """Text that no spreadsheet evaluates: behind an apostrophe where it could begin a formula, and on one line."""
+    safe = inert(text)
+    return f"'{safe}" if safe.lstrip()[:1] and safe.lstrip()[0] in _FORMULA else safe
+
+
+def _record(table: "LeaderboardTable", row: "LeaderboardRow", scores: list[str], costs: list[str]) -> list[str]:
+    record = [
+        defused(table.title),
+        defused(table.data),
+        "yes" if table.oracle else "no",
+        *("" if rank is None else str(rank) for rank in (row.rank, row.rank_low, row.rank_high)),
+        *(defused(text) for text in (row.prompter, row.segmenter, row.cell, row.status)),
+        *(str(count) for count in (row.images, row.failed, row.total)),
+    ]
+    for name in scores:
+        cell = row.scores.get(name)
+        record += [""] * 4 if cell is None else [*map(_number, (cell.value, cell.low, cell.high)), str(cell.defined)]
+    return [*record, *(_number(row.costs.get(name)) for name in costs), defused("; ".join(row.notes))]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(float(value))

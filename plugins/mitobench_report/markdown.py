@@ -1,0 +1,74 @@
+"""The ``md`` reporter: a leaderboard as Markdown tables."""
+
+import re
+from typing import TYPE_CHECKING
+
+from mitobench.interfaces import BuildContext
+from mitobench.text import inert
+from mitobench_report.options import ReporterOptions
+from mitobench_report.wording import (
+    chosen_columns,
+    column_title,
+    cost_names,
+    cost_text,
+    cost_title,
+    images_text,
+    rank_text,
+    score_text,
+)
+
+if TYPE_CHECKING:
+    from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
+
+__all__ = ["Markdown", "as_code", "escape"]
+
+_SPECIAL = re.compile(r"([\\`*_\[\]!|~$])")
+
+
+class Markdown:
+    """Renders one GitHub-flavoured table per leaderboard table; text from outside can neither format nor link nor script."""
+
+    def __init__(self, options: ReporterOptions, context: BuildContext) -> None:
+        self.options = options
+
+    def render(self, leaderboard: "Leaderboard") -> str:
+        """A section per table: heading, table, notes, and the sentence on uncertainty."""
+        return "\n".join(self._section(table) for table in leaderboard.tables)
+
+    def _section(self, table: "LeaderboardTable") -> str:
+        columns = chosen_columns(table, self.options.scores)
+        costs = cost_names(table) if self.options.costs else ()
+        titles = ["#", "prompter", "segmenter", *(column_title(c) for c in columns), "images", *map(cost_title, costs)]
+        rules = ["--:", "---", "---", *("---" for _ in columns), "---", *("--:" for _ in costs)]
+        lines = [f"## {escape(table.title)}", "", _line([escape(title) for title in titles]), _line(rules)]
+        for row in table.rows:
+            scores = [score_text(row, column, intervals=self.options.intervals) for column in columns]
+            paid = [escape(cost_text(row.costs.get(cost))) for cost in costs]
+            names = [as_code(row.prompter), as_code(row.segmenter)]
+            lines.append(_line([rank_text(row), *names, *scores, images_text(row), *paid]))
+        notes = [f"* {_name(row)}: {escape(note)}" for row in table.rows for note in row.notes]
+        for block in (notes, [escape(table.uncertainty)] if table.uncertainty else []):
+            lines += ["", *block] if block else []
+        return "\n".join([*lines, ""])
+
+
+def escape(text: str) -> str:
+    """Text as Markdown that shows just this text, in any place, table cells included."""
+    safe = inert(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", safe)
+
+
+def as_code(text: str) -> str:
+    """Text as a code span in a table cell; one that a code span cannot hold is escaped instead."""
+    safe = inert(text)
+    if not safe.strip() or any(character in safe for character in "`|\\<>&"):
+        return escape(safe)
+    return f"`{safe}`"
+
+
+def _name(row: "LeaderboardRow") -> str:
+    return f"{as_code(row.prompter)} x {as_code(row.segmenter)}"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

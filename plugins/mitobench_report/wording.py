@@ -1,0 +1,93 @@
+"""How the reporters word what a leaderboard holds: titles, scores with their intervals, seconds, counts."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mitobench.standings import Column, LeaderboardRow, LeaderboardTable, ScoreCell
+
+__all__ = [
+    "chosen_columns",
+    "column_title",
+    "cost_names",
+    "cost_title",
+    "images_text",
+    "number",
+    "score_text",
+    "total_seconds",
+]
+
+_COSTS = {
+    "seconds_encode": "encode s",
+    "seconds_prompt": "prompt s",
+    "seconds_segment": "segment s",
+    "peak_memory_mb": "peak MB",
+}
+
+
+def chosen_columns(table: "LeaderboardTable", scores: str) -> "tuple[Column, ...]":
+    """The headline columns, or all of them where that is asked for or where there is no headline."""
+    headline = tuple(column for column in table.columns if column.headline)
+    return table.columns if scores == "all" or not headline else headline
+
+
+def column_title(column: "Column") -> str:
+    """Name, unit, and an arrow where lower is better."""
+    unit = f" ({column.unit})" if column.unit else ""
+    return f"{column.name}{unit}" + ("" if column.higher_is_better else " ↓")
+
+
+def cost_names(table: "LeaderboardTable") -> tuple[str, ...]:
+    """The costs that any row of the table knows, in a fixed order."""
+    present = {name for row in table.rows for name, value in row.costs.items() if value is not None}
+    return tuple(name for name in _COSTS if name in present)
+
+
+def cost_title(name: str) -> str:
+    """A short column title for a cost: seconds per image, or the peak memory."""
+    return _COSTS.get(name, name)
+
+
+def number(value: float) -> str:
+    """Three decimals up to one, four significant digits above."""
+    return f"{value:.3f}" if abs(value) <= 1 else f"{value:.4g}"
+
+
+def cost_text(value: float | None) -> str:
+    """A cost with two significant digits down to a thousandth; "-" where unknown."""
+    if value is None:
+        return "-"
+    return "<0.001" if 0 < value < 0.001 else f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def total_seconds(row: "LeaderboardRow") -> float | None:
+    """The seconds that an image takes from encoding to segmentation; None where none is known."""
+    known = [value for name, value in row.costs.items() if name.startswith("seconds_") and value is not None]
+    return sum(known) if known else None
+
+
+def rank_text(row: "LeaderboardRow") -> str:
+    """The rank with its 95 % interval where that is wider than the rank; "-" where there is none."""
+    if row.rank is None:
+        return "-"
+    if row.rank_low is None or row.rank_high is None or row.rank_low == row.rank_high == row.rank:
+        return str(row.rank)
+    return f"{row.rank} [{row.rank_low}-{row.rank_high}]"
+
+
+def score_text(row: "LeaderboardRow", column: "Column", *, intervals: bool, comma: str = ", ") -> str:
+    """One score as ``0.873 [0.861, 0.884]``, with the number of images it is defined on where that is not all."""
+    cell: ScoreCell | None = row.scores.get(column.name)
+    if cell is None or cell.value is None:
+        return "failed" if row.status == "failed" else "undefined"
+    text = number(cell.value)
+    if intervals and cell.low is not None and cell.high is not None:
+        text += f" [{number(cell.low)}{comma}{number(cell.high)}]"
+    if cell.defined < row.images:
+        text += f" ({cell.defined} of {row.images} defined)"
+    return text
+
+
+def images_text(row: "LeaderboardRow") -> str:
+    """How many of the images asked for are scored, and how many failed."""
+    failed = f", {row.failed} failed" if row.failed else ""
+    return f"{row.images}/{row.total}{failed}"

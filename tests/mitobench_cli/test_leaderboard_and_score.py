@@ -1,0 +1,137 @@
+"""``leaderboard`` shows runs in every format; ``score`` adds metrics to stored predictions without running a model."""
+
+import csv
+import io
+import json
+
+import pytest
+
+RUN = (
+    "run",
+    "--data",
+    "toy-discs:n=3",
+    "--prompter",
+    "toy-centres",
+    "--prompter",
+    "toy-oracle",
+    "--segmenter",
+    "toy-flood",
+)
+
+
+@pytest.fixture
+def run(mitobench):
+    """A finished run ``r``."""
+    assert mitobench(*RUN, "--metric", "toy-overlap", "--out", "r").code == 0
+    return mitobench
+
+
+def test_oracle_and_automatic_cells_are_in_tables_apart_with_intervals(run):
+    result = run("leaderboard", "r")
+    assert result.code == 0
+    automatic, oracle = result.out.split("\n\n")
+    assert "toy-centres" in automatic
+    assert "toy-oracle" not in automatic
+    assert "toy-oracle" in oracle
+    assert "oracle prompts" in oracle
+    assert "95 % intervals" in automatic
+    assert "[0." in automatic
+
+
+def test_every_format_holds_the_same_scores(run):
+    data = json.loads(run("leaderboard", "r", "--format", "json").out)
+    value = data["tables"][0]["rows"][0]["scores"]["Dice"]["value"]
+    records = list(csv.DictReader(io.StringIO(run("leaderboard", "r", "--format", "csv").out)))
+    assert float(records[0]["Dice"]) == value
+    assert f"{value:.3f}" in run("leaderboard", "r", "--format", "md").out
+    assert f"{value:.3f}" in run("leaderboard", "r", "--format", "table:width=60").out
+
+
+def test_a_format_takes_options_and_a_mistyped_one_is_refused(run):
+    assert "[" not in run("leaderboard", "r", "--format", "md:intervals=false,costs=false").out
+    result = run("leaderboard", "r", "--format", "jsn")
+    assert result.code == 2
+    assert "Did you mean 'json'?" in result.err
+
+
+def test_any_score_can_rank(run):
+    table = json.loads(run("leaderboard", "r", "--primary", "IoU", "--format", "json").out)["tables"][0]
+    assert table["primary"] == "IoU"
+    result = run("leaderboard", "r", "--primary", "AP")
+    assert result.code == 2
+    assert "There are: Dice" in result.err
+
+
+def test_runs_are_merged(run):
+    run("run", "--data", "toy-discs:n=3", "--segmenter", "toy-threshold", "--metric", "toy-overlap", "--out", "s")
+    rows = json.loads(run("leaderboard", "r", "s", "--format", "json").out)["tables"][0]["rows"]
+    assert {row["segmenter"] for row in rows} == {"toy-flood", "toy-threshold"}
+
+
+def test_a_folder_that_is_no_run_is_a_usage_error(mitobench):
+    for verb in ("leaderboard", "score"):
+        result = mitobench(verb, "nowhere")
+        assert result.code == 2
+        assert "no run here" in result.err
+
+
+def test_score_adds_a_metric_without_running_a_model(run, tmp_path, monkeypatch):
+    import mitobench_toy_components
+
+    def refuse(*_):
+        raise AssertionError("no model may run")
+
+    monkeypatch.setattr(mitobench_toy_components.Flood, "__init__", refuse)
+    result = run("score", "r", "--metric", "semantic", "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert (found["done"], found["failed"]) == (6, 0)
+    columns = {c["name"] for c in found["leaderboard"]["tables"][0]["columns"]}
+    assert {"Dice", "IoU", "pixel recall"} <= columns
+    assert "pixel recall" in (tmp_path / "r" / "report" / "leaderboard.csv").read_text()
+
+
+def test_score_of_what_is_scored_already_does_nothing(run):
+    result = run("score", "r", "--metric", "toy-overlap")
+    assert result.code == 0
+    assert "0 scored, 0 failed" in result.err
+    assert "toy-centres" in result.out
+
+
+def test_score_answers_an_unknown_metric_with_the_one_that_was_meant(run):
+    result = run("score", "r", "--metric", "semantics")
+    assert result.code == 2
+    assert "Did you mean 'semantic'?" in result.err
+
+
+FAILING_REPORTER = """
+    import mitobench
+    from mitobench.descriptors import ReporterDescriptor
+
+    @mitobench.hookimpl
+    def mitobench_reporters():
+        return [
+            ReporterDescriptor(name="broken", target="foreign_plugin:Broken", summary="s", suffix=".broken"),
+            ReporterDescriptor(name="outside", target="foreign_plugin:Broken", summary="s", suffix="/../../x"),
+            ReporterDescriptor(name="second", target="foreign_plugin:Broken", summary="s", suffix=".md"),
+        ]
+
+    class Broken:
+        def __init__(self, options, context):
+            pass
+
+        def render(self, leaderboard):
+            raise ValueError("cannot draw")
+"""
+
+
+def test_a_broken_reporter_costs_a_warning_and_its_own_file(foreign, mitobench, tmp_path):
+    foreign(FAILING_REPORTER)
+    result = mitobench(*RUN, "--metric", "toy-overlap", "--out", "r")
+    assert result.code == 0
+    assert "reporter foreign/broken failed (ValueError: cannot draw)" in result.err
+    assert "reporter foreign/second: leaderboard.md is written by another reporter" in result.err
+    assert "reporter foreign/outside" in result.err
+    assert sorted(p.name for p in (tmp_path / "r" / "report").iterdir()) == [
+        f"leaderboard.{s}" for s in ("csv", "json", "md", "txt")
+    ]

@@ -1,0 +1,75 @@
+"""What is written to the terminal: aligned, inert, and JSON alone where JSON is asked for."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mitobench_cli.interrupts import orderly_stop
+from mitobench_cli.progress import ProgressLine
+from mitobench_cli.terminal import columns
+
+
+def test_columns_are_aligned_and_do_not_end_in_blanks():
+    assert columns([("a", "long name", "x"), ("bcd", "e", "")], ("K", "NAME", "S")) == (
+        "K    NAME       S\na    long name  x\nbcd  e"
+    )
+
+
+def test_no_rows_is_no_text():
+    assert columns([]) == ""
+
+
+def test_a_hostile_cell_stays_in_its_cell():
+    text = columns([("\x1b]0;title\x07", "a\nb"), ("x[/red]", "c")])
+    assert text.splitlines() == ["\\x1b]0;title\\x07  a\\nb", "x[/red]           c"]
+
+
+def test_with_json_even_native_code_and_children_print_to_stderr():
+    code = (
+        "import os, subprocess, sys\n"
+        "from mitobench_cli.terminal import only_json, show_json\n"
+        "with only_json(True):\n"
+        "    print('python')\n"
+        "    os.write(1, b'native')\n"
+        "    subprocess.run([sys.executable, '-c', 'print(\"child\")'])\n"
+        "show_json({'a': 1})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"a": 1}
+    assert all(word in done.stderr for word in ("python", "native", "child"))
+
+
+def test_the_first_signal_asks_and_the_second_interrupts(capsys):
+    before = signal.getsignal(signal.SIGINT)
+    with orderly_stop("stopping") as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        assert capsys.readouterr().err == "stopping\n"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then_and_one_at_the_end(capsys):
+    with ProgressLine("images", every=1000) as line:
+        for done in range(1, 6):
+            line.update(done, 5, "cell")
+    assert capsys.readouterr().err == "5/5 images cell\n"
+
+
+def test_in_a_terminal_progress_is_a_live_line_that_takes_hostile_names_literally(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with ProgressLine("images") as line:
+        line.update(1, 2, "x[/red] \x1b[31m")
+        assert line._live.tasks[0].description == "x[/red] \\x1b[31m"
+    assert "\x1b[31mx" not in capsys.readouterr().err
+
+
+def test_bytes_are_counted_in_megabytes(capsys):
+    with ProgressLine("MB") as line:
+        line.update_bytes(375_000_000, 375_000_000)
+    assert capsys.readouterr().err == "375/375 MB\n"
