@@ -171,16 +171,16 @@ def paint(rng: np.random.Generator, density: Plane, body: Mitochondrion, style: 
     """Replace the cytoplasm by a mitochondrion, in place: matrix, cristae, outer and inner membrane."""
     view = density[body.window]
     fuzz = _softness(rng, body, style)
-    cover = membership(body.inside - fuzz / 2 + 0.5, fuzz)
+    cover = membership(body.inside - 0.2 * fuzz, fuzz)
     crisp = np.minimum(2.5 / fuzz, 1)
     matrix = style.cytoplasm + max(style.matrix + style.matrix_spread * rng.standard_normal(), 0.0)
     filling = np.float32(matrix) + style.matrix_grain * grain(rng, view.shape, style.px(rng.uniform(5, 9)))
     filling += 0.7 * style.matrix_grain * grain(rng, view.shape, style.px(rng.uniform(11, 18)))
     filling += np.float32(0.08) * smooth_noise(rng, view.shape, style.px(120))
     filling += _cristae(rng, body, style)
-    outer = line(body.inside - style.px(9), max(style.px(6.5), 0.6))
-    inner = line(body.inside - style.px(27), max(style.px(6), 0.6))
-    cleft = line(body.inside - style.px(18), max(style.px(4), 0.5))
+    outer = line(body.inside - style.px(6), max(style.px(6.5), 0.6))
+    inner = line(body.inside - style.px(24), max(style.px(6), 0.6))
+    cleft = line(body.inside - style.px(15), max(style.px(4), 0.5))
     walls = np.float32(style.envelope) * crisp * (outer + np.float32(0.6) * inner - np.float32(0.3) * cleft)
     view[...] = np.maximum(view * (1 - cover) + filling * cover + walls, 0.02)
 
@@ -194,7 +194,7 @@ def _softness(rng: np.random.Generator, body: Mitochondrion, style: EmStyle) -> 
         y = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
         x = np.linspace(-1, 1, w, dtype=np.float32)[None, :]
         toward = np.clip(y * np.float32(np.sin(angle)) + x * np.float32(np.cos(angle)) + rng.uniform(-0.5, 0.4), 0, 1)
-        fuzz = fuzz + toward * np.float32(body.radius * rng.uniform(0.2, 0.9))
+        fuzz = fuzz + toward * np.float32(body.radius * rng.uniform(0.2, 0.7))
     return fuzz.astype(np.float32)
 
 

@@ -105,7 +105,7 @@ def _bend(rng: np.random.Generator, profile: NDArray[np.int32], style: EmStyle) 
 def _push_glia_in(rng: np.random.Generator, distance: Plane, style: EmStyle) -> Plane:
     """Where glia lies between profiles, their membranes stand back from each other and their corners are round."""
     push = smooth_noise(rng, distance.shape, style.px(500)) - np.float32(style.glia_floor)
-    gap = np.clip(push * np.float32(style.px(110)), 0, style.px(220))
+    gap = np.clip(push * np.float32(style.px(150)), 0, style.px(300))
     rounded = ndimage.gaussian_filter(distance, style.px(28), truncate=2.5)
     share = np.clip(gap / np.float32(style.px(25)), 0, 1)
     return (distance + share * (rounded - distance) - gap).astype(np.float32)
@@ -115,16 +115,15 @@ def stain(rng: np.random.Generator, neuropil: Neuropil, style: EmStyle) -> Plane
     """How much stain each pixel of membrane, glia and cytoplasm holds (an optical density), before any organelle."""
     shape = neuropil.profile.shape
     inside = membership(neuropil.depth, 2.0)
+    dark = rng.random(neuropil.profiles) < style.dark_profiles
+    extra = np.where(dark, rng.uniform(0.15, 0.7, neuropil.profiles), 0).astype(np.float32)[neuropil.profile]
     shades = style.cytoplasm + style.cytoplasm_spread * rng.standard_normal(neuropil.profiles)
-    shades += np.where(
-        rng.random(neuropil.profiles) < style.dark_profiles, rng.uniform(0.15, 0.6, neuropil.profiles), 0
-    )
-    density = np.maximum(shades, 0.05).astype(np.float32)[neuropil.profile]
+    density = np.maximum(shades, 0.05).astype(np.float32)[neuropil.profile] + extra
     density += style.unevenness * smooth_noise(rng, shape, style.px(350))
-    glia = np.float32(style.glia) + np.float32(min(0.5 * style.texture, 0.25)) * grain(
-        rng, shape, style.px(style.clump_nm)
-    )
-    density = inside * (density + _texture(rng, neuropil, style)) + (1 - inside) * glia
+    rough = grain(rng, shape, style.px(style.clump_nm)) + np.float32(0.8) * grain(rng, shape, style.px(16))
+    rough *= np.float32(style.roughness)
+    glia = np.float32(style.glia) * (1 + np.float32(0.15) * smooth_noise(rng, shape, style.px(140))) + rough
+    density = inside * (density + extra * rough + _texture(rng, neuropil, style)) + (1 - inside) * glia
     return density + _membranes(rng, neuropil, style)
 
 

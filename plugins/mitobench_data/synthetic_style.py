@@ -21,6 +21,7 @@ class EmStyle:
         glia_floor: how rare glia is (standard deviations).
         membrane_nm, membrane, cleft, oblique_floor: width and stain of membranes, their pale middle, rarity of oblique cuts.
         cytoplasm, cytoplasm_spread, dark_profiles, glia, unevenness: stain of cytoplasm, its variation, and of glia.
+        roughness: grain of glia and of dark profiles, which makes them resemble mitochondria.
         precipitate: grain of the stain itself, everywhere.
         texture, clump_nm: strength and grain of the cytoplasm's texture.
         mito_area: mean fraction of the image that mitochondria cover.
@@ -54,6 +55,7 @@ class EmStyle:
     cytoplasm_spread: float
     dark_profiles: float
     glia: float
+    roughness: float
     unevenness: float
     precipitate: float
     texture: float
@@ -109,17 +111,18 @@ def _draw_tissue(rng: np.random.Generator) -> dict[str, float]:
         "fibre_spread": rng.uniform(0.2, 2.0),
         "bend_nm": rng.uniform(30, 140),
         "wiggle_nm": rng.uniform(8, 32),
-        "glia_floor": rng.uniform(0.3, 2.0),
+        "glia_floor": rng.uniform(0.2, 1.8),
         "membrane_nm": rng.uniform(5.5, 12),
         "membrane": rng.uniform(0.8, 2.0),
         "cleft": max(rng.uniform(-0.4, 0.5), 0),
         "oblique_floor": rng.uniform(0.9, 2.2),
         "cytoplasm": rng.uniform(0.25, 0.6),
         "cytoplasm_spread": rng.uniform(0.02, 0.12),
-        "dark_profiles": rng.uniform(0, 0.12),
-        "glia": rng.uniform(0.5, 1.2),
+        "dark_profiles": rng.uniform(0, 0.2),
+        "glia": rng.uniform(0.45, 1.2),
+        "roughness": rng.uniform(0.04, 0.28),
         "unevenness": rng.uniform(0.01, 0.06),
-        "precipitate": rng.uniform(0.02, 0.2),
+        "precipitate": rng.uniform(0.02, 0.28),
         "texture": lognormal(rng, 0.45, 0.5, 0.08, 1.0),
         "clump_nm": rng.uniform(7, 13),
     }
@@ -127,7 +130,7 @@ def _draw_tissue(rng: np.random.Generator) -> dict[str, float]:
 
 def _draw_mitochondria(rng: np.random.Generator) -> dict[str, float]:
     return {
-        "mito_area": lognormal(rng, 0.08, 0.5, 0.02, 0.2),
+        "mito_area": lognormal(rng, 0.075, 0.5, 0.02, 0.2),
         "mito_nm": lognormal(rng, 110, 0.25, 70, 220),
         "mito_spread": rng.uniform(0.2, 0.45),
         "mito_stretch": rng.uniform(0.3, 2.5),
@@ -156,7 +159,7 @@ def _draw_microscope(rng: np.random.Generator) -> dict[str, float]:
         "shot": lognormal(rng, 90, 0.8, 15, 600),
         "read": rng.uniform(0.0, 0.05),
         "scan": max(rng.uniform(-0.015, 0.02), 0),
-        "noise_blur": max(rng.uniform(-0.3, 1.1), 0),
+        "noise_blur": max(rng.uniform(-0.3, 1.3), 0),
         "mean": rng.uniform(0.36, 0.64),
         "contrast": rng.uniform(0.11, 0.24),
         "gamma": lognormal(rng, 1.0, 0.2, 0.6, 1.6),

@@ -1,10 +1,12 @@
 """Synthetic electron microscopy: what is true of real sections is true of it."""
 
+import itertools
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from scipy import ndimage
 
 from mitobench.seeds import derive_rng
@@ -85,19 +87,19 @@ def test_mitochondria_cover_about_as_much_as_in_real_neuropil(sections):
 
 def test_whole_mitochondria_are_of_believable_size():
     whole = []
-    for seed in range(8):
-        _, labels = section(seed, (320, 320), objects=2)
+    for seed in range(6):
+        _, labels = section(seed, (288, 288), objects=2)
         edge = set(np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])))
         areas = np.bincount(labels.ravel()) * 4.6**2
         whole += [areas[k] for k in range(1, areas.size) if k not in edge]
-    assert len(whole) > 12
+    assert len(whole) > 8
     assert min(whole) >= SMALLEST_NM2
     assert 20_000 < np.median(whole) < 150_000
     assert max(whole) < 1_500_000
 
 
 def test_sizes_scale_with_the_pixel_size():
-    fine = np.concatenate([np.bincount(section(s, (400, 400), 3)[1].ravel())[1:] for s in range(4)])
+    fine = np.concatenate([np.bincount(section(s, (360, 360), 3)[1].ravel())[1:] for s in range(3)])
     coarse = np.concatenate([np.bincount(section(s, (120, 120), 12)[1].ravel())[1:] for s in range(12)])
     assert np.median(fine) > 6 * np.median(coarse)
 
@@ -193,12 +195,11 @@ def test_damage_is_not_the_same_on_every_section():
     assert 0 < sum(changed) < 40
 
 
-def test_what_lies_around_the_image_cuts_its_objects():
+def test_what_lies_around_the_image_cuts_its_objects(sections):
     """Objects at the edge exist because more is generated than is shown."""
     assert MARGIN_NM > 0
     touching = 0
-    for seed in range(10):
-        _, labels = section(seed)
+    for _, labels in sections[:10]:
         touching += np.any(labels[0]) + np.any(labels[-1]) + np.any(labels[:, 0]) + np.any(labels[:, -1])
     assert touching >= 5
 
@@ -212,3 +213,22 @@ def test_time_grows_with_the_area_and_no_faster():
     section(0, (768, 768))
     large = time.process_time() - start
     assert large < 25 * small + 0.5
+
+
+def _signature(image, labels):
+    """How dark mitochondria are against the rest, and how much the image varies in bands of scale, in its own units."""
+    scaled = (image - image.mean()) / image.std()
+    blurred = [ndimage.gaussian_filter(scaled, sigma) for sigma in (1, 2, 4, 8, 16)]
+    bands = [(a - b).std() for a, b in itertools.pairwise(blurred)]
+    return [scaled[labels > 0].mean() - scaled[labels == 0].mean(), *bands, *np.percentile(scaled, [5, 25, 75, 95])]
+
+
+@pytest.mark.real_data
+def test_real_sections_lie_within_the_range_of_generated_ones(real_data, sections):
+    window = np.s_[:512, :512]
+    image = tifffile.imread(real_data / "em-vnc" / "training.tif", key=0)[window].astype(float)
+    labels = tifffile.imread(real_data / "em-vnc" / "training_groundtruth.tif", key=0)[window]
+    real = np.array(_signature(image, labels))
+    made = np.array([_signature(i.astype(float), m) for i, m in sections if m.any()])
+    low, high = made.min(0), made.max(0)
+    assert np.all((low <= real) & (real <= high)), f"real {real.round(2)}, generated {low.round(2)} to {high.round(2)}"
