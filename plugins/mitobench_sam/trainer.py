@@ -1,0 +1,149 @@
+"""The trainers ``sam`` (a small SAM from random weights) and ``sam-ft`` (fine-tuning on a base)."""
+
+from typing import Generic, TypeVar
+
+from segment_anything.modeling import Sam
+
+from mitobench.checkpoints import Card
+from mitobench.errors import MissingError, UsageError
+from mitobench.hashing import hash_data
+from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
+from mitobench.seeds import derive_seed
+from mitobench_sam.architecture import ARCHITECTURES, Architecture, random_sam
+from mitobench_sam.loading import load_sam
+from mitobench_sam.trainer_options import FineTuneOptions, PromptedTrainingOptions, ScratchOptions
+from mitobench_sam.training_images import read_images
+from mitobench_sam.training_task import PromptedTask
+from mitobench_torch.devices import resolve_device
+from mitobench_torch.training import Outcome, Schedule, library_versions, resume_path, run_training
+from mitobench_torch.weights import save_state
+
+__all__ = ["VERSION", "SamFineTuner", "SamTrainer"]
+
+VERSION = 1
+"""Bumped whenever the same options would give other weights."""
+
+Options = TypeVar("Options", bound=PromptedTrainingOptions)
+
+
+class _PromptedTrainer(Generic[Options]):
+    """What both trainers share; subclasses say what the training starts from.
+
+    With one seed, one number of threads and the CPU, a training repeats bit for bit, stopped and resumed or not (unless
+    ``minutes`` is given).
+    """
+
+    component = ""
+
+    def __init__(self, options: Options, context: BuildContext) -> None:
+        self._options, self._context = options, context
+        self._device = resolve_device(context.device)
+
+    def train(self, request: TrainingRequest) -> TrainingResult:
+        """Train and write ``request.out``.
+
+        Returns:
+            the checkpoint's path, whether the training ended, and the best validation scores ``iou_<prompt>``,
+            ``dice_<prompt>`` and ``score`` (mean IoU) with their ``epoch``. A stopped training has written no checkpoint,
+            only its state.
+
+        Raises:
+            DataError: samples without reference, too few of them, or no object among them.
+            UsageError: the unfinished state is of another training; ``out`` is not named ``.safetensors``.
+            MissingError: the base cannot be loaded, or the unfinished state is damaged.
+        """
+        options = self._options
+        if request.out.suffix != ".safetensors":
+            raise UsageError(f"{request.out}: the checkpoint's name must end in .safetensors.")
+        training, validation = read_images(
+            request.training,
+            request.validation,
+            share=options.validation_share,
+            min_area=options.min_area,
+            seed=self._context.seed,
+        )
+        sam, architecture, base = self._start()
+        task = PromptedTask(sam, base, options, self._context.seed, self._device, training, validation)
+        state_file = resume_path(request.out)
+        outcome = run_training(
+            task,
+            Schedule(epochs=options.epochs, steps_per_epoch=task.steps_per_epoch, minutes=options.minutes),
+            state_file=state_file,
+            identity=self._identity(request, base),
+            resume=request.resume,
+            report=request.report,
+            should_stop=lambda: task.exhausted or request.should_stop(),
+        )
+        finished = outcome.finished or task.exhausted
+        if finished:
+            card = self._card(request, task, outcome, architecture, base)
+            save_state(request.out, outcome.weights, card, half=options.half)
+            state_file.unlink(missing_ok=True)
+        return TrainingResult(checkpoint=request.out, finished=finished, best=outcome.best)
+
+    def _start(self) -> tuple[Sam, Architecture, str]:
+        """The SAM before the first step, what it is made of, and the SHA-256 of its weights ("" for random ones)."""
+        raise NotImplementedError
+
+    def _identity(self, request: TrainingRequest, base: str) -> str:
+        sources = [s.fingerprint for s in (request.training, request.validation) if s is not None]
+        plain = {"options": self._options.identity(), "seed": self._context.seed, "data": sources, "version": VERSION}
+        return hash_data({**plain, "component": self.component, "base": base})
+
+    def _card(
+        self, request: TrainingRequest, task: PromptedTask, outcome: Outcome, architecture: Architecture, base: str
+    ) -> Card:
+        options = self._options
+        facts = [task.training.facts, task.validation.facts]
+        return Card(
+            component=self.component,
+            architecture=architecture.plain(),
+            trainer={
+                "name": self.component,
+                "version": VERSION,
+                "options": options.identity(),
+                "trained": options.trained,
+                "seed": self._context.seed,
+                "device": self._device.type,
+                "steps": outcome.step,
+                "pieces_per_step": task.pieces,
+                "seconds": round(outcome.seconds, 1),
+            },
+            base_sha256=base,
+            training_origins=tuple(sorted({origin for fact in facts for origin in fact.origins})),
+            training_groups=tuple(sorted({group for fact in facts for group in fact.groups})),
+            data={
+                **request.data,
+                "samples": len(task.training),
+                "objects": task.training.facts.objects,
+                "validation_samples": len(task.validation),
+            },
+            metrics={f"validation_{name}": value for name, value in outcome.best.items()},
+            versions=library_versions("segment-anything", "numpy", "scipy"),
+            licence=options.licence,
+            notes="" if options.licence else "The licence of these weights follows from that of the training data.",
+        )
+
+
+class SamTrainer(_PromptedTrainer[ScratchOptions]):
+    """Trains a whole small SAM from random weights, by iterative prompting; ``sam:checkpoint=`` reads what it writes."""
+
+    component = "sam"
+
+    def _start(self) -> tuple[Sam, Architecture, str]:
+        architecture = ARCHITECTURES[self._options.architecture]
+        return random_sam(architecture, derive_seed(self._context.seed, "sam", "weights") >> 1), architecture, ""
+
+
+class SamFineTuner(_PromptedTrainer[FineTuneOptions]):
+    """Fine-tunes a SAM; ``sam-ft:checkpoint=`` reads what it writes, beside the same base."""
+
+    component = "sam-ft"
+
+    def _start(self) -> tuple[Sam, Architecture, str]:
+        path = self._context.weights.get("base", self._options.base)
+        if path is None:
+            wanted = self._options.weights()[0].name
+            raise MissingError(f"sam-ft: the weights {wanted!r} are not here. Run `mitobench weights fetch {wanted}` or give base=.")
+        loaded = load_sam(path, self._options.model)
+        return loaded.sam, loaded.architecture, loaded.sha256

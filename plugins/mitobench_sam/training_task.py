@@ -1,0 +1,297 @@
+"""One training of a promptable SAM, as the shared loop drives it."""
+
+import contextlib
+import copy
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+from mitobench.errors import DeviceMemoryError
+from mitobench.hashing import hash_data
+from mitobench.samples import Sample
+from mitobench.seeds import derive_rng, derive_seed
+from mitobench_sam.embeddings import Embeddings
+from mitobench_sam.frames import Frame, network_input
+from mitobench_sam.losses import parse_loss
+from mitobench_sam.prompt_simulation import Kind, Simulated, corrected, joined
+from mitobench_sam.prompted_objective import Objective, overlap, predict
+from mitobench_sam.trainable import Trainable
+from mitobench_sam.trainer_options import PromptedTrainingOptions
+from mitobench_sam.training_images import TrainingImages
+from mitobench_sam.training_targets import Targets, first_prompts, targets_of
+from mitobench_torch.devices import device_memory
+from mitobench_torch.training import SCORE, WeightAverage, learning_rate, mixed_precision
+
+__all__ = ["PromptedTask"]
+
+PREPROCESSING = 1
+_PLATEAU_EPOCHS, _PLATEAU_FACTOR = 3, 0.9
+_VALIDATED_OBJECTS = 25
+
+
+@dataclass(frozen=True, eq=False)
+class _Item:
+    """One image of a step: its pixels, its objects, the first prompts, and the randomness of the next ones."""
+
+    sample: Sample
+    targets: Targets
+    prompts: Simulated
+    rng: np.random.Generator
+
+
+class PromptedTask:
+    """Trains a mask decoder, and more if asked, by prompts that are simulated from the reference.
+
+    Everything random depends on the seed and on the step, so a training that was stopped and resumed repeats.
+
+    Args:
+        sam: to train, on the CPU; changed in place.
+        base: hash of its weights, which cached embeddings depend on.
+        options: how.
+        seed: of everything random.
+        device: to train on.
+        training, validation: on what.
+    """
+
+    def __init__(
+        self,
+        sam: Sam,
+        base: str,
+        options: PromptedTrainingOptions,
+        seed: int,
+        device: torch.device,
+        training: TrainingImages,
+        validation: TrainingImages,
+    ) -> None:
+        self._options, self._seed, self._device = options, seed, device
+        self.training, self.validation = training, validation
+        self._sam = sam.to(device).eval()
+        self._part = Trainable(self._sam, options, derive_seed(seed, "sam", "lora") >> 1)
+        self._scored, self._follow = self._sam, None
+        if options.averaging:
+            self._scored = copy.deepcopy(self._sam)
+            self._follow = WeightAverage(
+                self._part.module(self._sam), self._part.module(self._scored), options.averaging
+            )
+        kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+        self._optimiser = kind(self._part.parameters, lr=options.lr, weight_decay=options.weight_decay)
+        self._objective = Objective(parse_loss(options.loss), options.multimask, options.iou_weight)
+        self._frozen = options.trained == "decoder"
+        key = hash_data({"weights": base, "precision": self._precision(), "preprocessing": PREPROCESSING})
+        self.embeddings = Embeddings(self._embedded, key, options.cache_dir)
+        self.pieces = 1
+        self._factor, self._best, self._since = 1.0, -1.0, 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every training sample is seen once."""
+        return -(-len(self.training) // self._options.batch)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the validation score has not risen for ``patience`` epochs."""
+        return bool(self._options.patience) and self._since >= self._options.patience
+
+    # Steps
+
+    def step(self, step: int, progress: float) -> Mapping[str, float]:
+        """One optimiser step over ``batch`` images; in more pieces from now on where memory runs out."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate(progress)
+        while True:
+            try:
+                with device_memory():
+                    loss = self._descend(step)
+                break
+            except DeviceMemoryError:
+                if self.pieces >= self._options.batch:
+                    raise
+                self.pieces = min(self._options.batch, 2 * self.pieces)
+        if self._options.clip:
+            torch.nn.utils.clip_grad_norm_(self._part.parameters, self._options.clip)
+        self._optimiser.step()
+        if self._follow is not None:
+            self._follow.update(step)
+        return {"loss": loss}
+
+    def _rate(self, progress: float) -> float:
+        if self._options.schedule == "cosine":
+            return learning_rate(self._options.lr, progress)
+        return self._options.lr * self._factor
+
+    def _descend(self, step: int) -> float:
+        """Add up the gradients of a step's pieces; returns the mean loss of its prompts and rounds."""
+        self._optimiser.zero_grad()
+        items = self._items(step)
+        prompts = sum(len(item.targets.masks) for item in items)
+        size = -(-len(items) // self.pieces)
+        masked = derive_rng(self._seed, "masks", step).random(self._options.rounds) < 0.5
+        total = 0.0
+        for start in range(0, len(items), size):
+            total += self._piece(items[start : start + size], masked, 1 / (prompts * self._options.rounds))
+        return total
+
+    def _items(self, step: int) -> list[_Item]:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = derive_rng(self._seed, "order", epoch).permutation(len(self.training))
+        chosen = order[place * self._options.batch : (place + 1) * self._options.batch]
+        kind = _kind(self._options.prompt, step)
+        return [self._item(int(index), epoch, kind, step) for index in chosen]
+
+    def _item(self, index: int, epoch: int, kind: Kind, step: int) -> _Item:
+        options, number = self._options, 0
+        rng = derive_rng(self._seed, "prompts", step, index)
+        if options.augment:
+            number = int(rng.integers(options.augment + 1)) if self._frozen else 1 + epoch
+        sample = self.training.copy(index, number, keep=self._frozen)
+        targets = targets_of(sample, self._side, options, rng)
+        if targets is None:  # the augmentation moved every object off the image
+            sample = self.training[index]
+            targets = targets_of(sample, self._side, options, rng)
+        if targets is None:
+            raise RuntimeError(f"sample {sample.id!r} has lost its objects")
+        return _Item(sample, targets, first_prompts(targets, kind, options, rng), rng)
+
+    def _piece(self, items: Sequence[_Item], masked: Sequence[bool], weight: float) -> float:
+        """Add the gradients of some images: those of each round at once, those of the encoder at the end."""
+        device = self._device
+        with self._autocast():
+            images = self._encoded(self._sam, [item.sample for item in items])
+        leaf = images.detach().requires_grad_(not self._frozen)
+        counts = torch.tensor([len(item.targets.masks) for item in items])
+        rows = torch.repeat_interleave(torch.arange(len(items)), counts).to(device)
+        rngs = [items[row].rng for row in rows.tolist()]
+        prompts = joined([item.prompts for item in items]).to(device)
+        hidden = torch.stack([item.targets.hidden for item in items]).to(device)[rows]
+        target = torch.cat([item.targets.low for item in items]).to(device).masked_fill(hidden, 0.0)
+        total = 0.0
+        for turn, with_mask in enumerate(masked, start=1):
+            with self._autocast():
+                logits, iou = predict(self._sam, leaf[rows], prompts)
+            judged = self._objective(logits, iou, target, hidden, lone_point=prompts.lone_point)
+            loss = weight * judged.loss.sum()
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
+            if turn < len(masked):
+                prompts = corrected(prompts, judged.logits, target, rngs, with_mask=bool(with_mask))
+        if images.requires_grad and leaf.grad is not None:
+            torch.autograd.backward(images, leaf.grad)
+        return total
+
+    # Images
+
+    @property
+    def _side(self) -> int:
+        return int(self._sam.image_encoder.img_size)
+
+    def _precision(self) -> str:
+        wanted = self._options.precision
+        if wanted != "auto":
+            return wanted
+        with mixed_precision(self._device) as mode:
+            return "fp32" if mode is None else "bf16"
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self._precision() == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+    def _encoded(self, sam: Sam, samples: Sequence[Sample]) -> Tensor:
+        """Embeddings float32 (B, C, g, g): cached where the encoder is frozen, else made now, with gradients."""
+        if self._frozen and self._options.cache == "memory":
+            return torch.stack([self.embeddings.of(s.image) for s in samples]).to(self._device).float()
+        encoder = sam.image_encoder
+        inputs = [network_input(s.image, self._frame(s), sam.pixel_mean, sam.pixel_std) for s in samples]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen):
+            made: Tensor = encoder(torch.stack(inputs)).float()
+        return made
+
+    def _embedded(self, picture: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+        frame = Frame.of((picture.shape[0], picture.shape[1]), self._side)
+        pixels = network_input(picture, frame, self._sam.pixel_mean, self._sam.pixel_std)
+        with torch.no_grad(), self._autocast():
+            made: Tensor = self._sam.image_encoder(pixels[None])[0]
+        return made
+
+    def _frame(self, sample: Sample) -> Frame:
+        return Frame.of(sample.shape, self._side)
+
+    # Validation
+
+    def validate(self) -> Mapping[str, float]:
+        """IoU and Dice of the held-out samples' masks at low resolution, mean over prompts; the score is the mean IoU of the kinds."""
+        kinds: tuple[Kind, ...] = ("box", "point") if self._options.prompt == "mixed" else (_kind(self._options.prompt, 0),)
+        with torch.no_grad(), self._autocast(), device_memory():
+            found = {kind: [] for kind in kinds}
+            for index in range(len(self.validation)):
+                for kind, scores in self._validated(self.validation[index], kinds).items():
+                    found[kind].append(scores)
+        means = {kind: torch.cat(scores).mean(0).tolist() for kind, scores in found.items()}
+        values = {f"iou_{kind}": iou for kind, (iou, _) in means.items()}
+        values |= {f"dice_{kind}": dice for kind, (_, dice) in means.items()}
+        values[SCORE] = float(np.mean([iou for iou, _ in means.values()]))
+        self._since = 0 if values[SCORE] > self._best else self._since + 1
+        self._best = max(self._best, values[SCORE])
+        if self._since and self._since % _PLATEAU_EPOCHS == 0 and self._options.schedule == "plateau":
+            self._factor *= _PLATEAU_FACTOR
+        return values
+
+    def _validated(self, sample: Sample, kinds: Sequence[Kind]) -> dict[Kind, Tensor]:
+        """IoU and Dice (K, 2) of up to 25 objects of one sample, by kind of prompt."""
+        options = self._options.model_copy(update={"objects": "many", "max_objects": _VALIDATED_OBJECTS})
+        rng = derive_rng(self._seed, "validation", sample.id)
+        targets = targets_of(sample, self._side, options, rng)
+        if targets is None:
+            raise RuntimeError(f"sample {sample.id!r} has lost its objects")
+        image = self._encoded(self._scored, [sample])
+        scores: dict[Kind, Tensor] = {}
+        for kind in kinds:
+            prompts = first_prompts(targets, kind, options, rng).to(self._device)
+            logits, iou = predict(self._scored, image.expand(len(targets.masks), -1, -1, -1), prompts)
+            lone = prompts.lone_point and options.multimask != "single"
+            best = 1 + iou[:, 1:].argmax(1) if lone else torch.zeros_like(iou[:, 0], dtype=torch.int64)
+            seen = logits[torch.arange(len(best), device=best.device), best].cpu()
+            hidden = targets.hidden[None]
+            pair = overlap(seen.masked_fill(hidden, -1), targets.low.masked_fill(hidden, 0))
+            scores[kind] = torch.stack(pair, 1)
+        return scores
+
+    # State
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The trained weights that were scored."""
+        return self._part.state(self._scored)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        average = {} if self._scored is self._sam else self._part.state(self._scored)
+        return {
+            "trained": {key: value.detach().clone() for key, value in self._part.state(self._sam).items()},
+            "average": {key: value.detach().clone() for key, value in average.items()},
+            "optimiser": self._optimiser.state_dict(),
+            "pieces": self.pieces,
+            "plateau": [self._factor, self._best, self._since],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state`` returned."""
+        self._part.take(self._sam, state["trained"])
+        if self._scored is not self._sam:
+            self._part.take(self._scored, state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.pieces = int(state["pieces"])
+        self._factor, self._best, self._since = state["plateau"][0], state["plateau"][1], int(state["plateau"][2])
+
+
+def _kind(prompt: str, step: int) -> Kind:
+    """The kind of prompt of a step: the one asked for, or point, box, point, box, mask in turn."""
+    if prompt == "mixed":
+        turns: tuple[Kind, ...] = ("point", "box", "point", "box", "mask")
+        return turns[step % len(turns)]
+    return "point" if prompt == "point" else "mask" if prompt == "mask" else "box"
