@@ -1,0 +1,234 @@
+"""The trainer ``unet``: patches from any data source, Dice + cross-entropy, the best weights with their card."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mitobench.checkpoints import Card, read_card
+from mitobench.errors import MissingError, UsageError
+from mitobench.hashing import hash_data, hash_file, sha256_file
+from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
+from mitobench.seeds import derive_rng, derive_seed
+from mitobench_torch.devices import device_memory, resolve_device
+from mitobench_torch.training import (
+    SCORE,
+    Outcome,
+    Schedule,
+    WeightAverage,
+    learning_rate,
+    library_versions,
+    mixed_precision,
+    resume_path,
+    run_training,
+)
+from mitobench_torch.weights import load_into, read_state, save_state
+from mitobench_unet.architecture import COMPONENT, Architecture, build_network, read_architecture
+from mitobench_unet.augmentation import Augmentation
+from mitobench_unet.inference import Viewing, probability_maps
+from mitobench_unet.instances import find_instances
+from mitobench_unet.judgement import Tally, tally
+from mitobench_unet.objective import Objective
+from mitobench_unet.options import ROLE, TrainerOptions
+from mitobench_unet.pool import Pool, read_pools
+
+__all__ = ["VERSION", "UnetTrainer"]
+
+VERSION = 1
+"""Bumped whenever the same options would give other weights."""
+
+
+class UnetTrainer:
+    """Trains the network of the components ``unet``.
+
+    With one seed, one number of threads and the CPU, a training repeats bit for bit, stopped and resumed or not (unless
+    ``minutes`` is given).
+    """
+
+    def __init__(self, options: TrainerOptions, context: BuildContext) -> None:
+        self._options, self._context = options, context
+        self._device = resolve_device(context.device)
+
+    def train(self, request: TrainingRequest) -> TrainingResult:
+        """Train and write ``request.out``.
+
+        Returns:
+            the checkpoint's path, whether the training ended, and the best validation scores ``dice``, ``iou``, ``f1`` and
+            ``score`` (mean of Dice and F1@0.5) with their ``epoch``. A stopped training has written no checkpoint, only
+            its state.
+
+        Raises:
+            DataError: samples without reference, too few of them, or no object among them.
+            UsageError: the unfinished state is of another training; ``out`` is not named ``.safetensors``.
+            MissingError: ``init`` is not a checkpoint of this architecture, or the unfinished state is damaged.
+        """
+        options = self._options
+        if request.out.suffix != ".safetensors":
+            raise UsageError(f"{request.out}: the checkpoint's name must end in .safetensors.")
+        training, validation = read_pools(request.training, request.validation, options.patch, options.validation_share)
+        task = _UnetTask(options, self._context, self._device, self._architecture(training), training, validation)
+        state_file = resume_path(request.out)
+        outcome = run_training(
+            task,
+            Schedule(epochs=options.epochs, steps_per_epoch=options.steps_per_epoch, minutes=options.minutes),
+            state_file=state_file,
+            identity=self._identity(request),
+            resume=request.resume,
+            report=request.report,
+            should_stop=request.should_stop,
+        )
+        if outcome.finished:
+            card = self._card(request, task, outcome)
+            save_state(request.out, outcome.weights, card, half=options.half)
+            state_file.unlink(missing_ok=True)
+        return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
+
+    def _architecture(self, training: Pool) -> Architecture:
+        options, facts = self._options, training.facts
+        by_data: Literal["components", "watershed"] = "components" if facts.semantic else "watershed"
+        return Architecture(
+            colour=options.colour,
+            channels=options.channels,
+            residual_units=options.residual_units,
+            border=options.border,
+            split=by_data if options.split == "auto" else options.split,
+            min_area=int(np.percentile(facts.areas, 1)) // 2,
+        )
+
+    def _identity(self, request: TrainingRequest) -> str:
+        sources = [s.fingerprint for s in (request.training, request.validation) if s is not None]
+        base = self._base()
+        plain = {"options": self._options.identity(), "seed": self._context.seed, "data": sources, "version": VERSION}
+        return hash_data({**plain, "init": hash_file(base) if base else ""})
+
+    def _base(self) -> Any:
+        return self._context.weights.get(ROLE, self._options.init)
+
+    def _card(self, request: TrainingRequest, task: "_UnetTask", outcome: Outcome) -> Card:
+        options, base = self._options, self._base()
+        facts = [task.training.facts, task.validation.facts]
+        return Card(
+            component=COMPONENT,
+            architecture=task.architecture.plain(),
+            trainer={
+                "name": "unet",
+                "version": VERSION,
+                "options": options.identity(),
+                "seed": self._context.seed,
+                "device": self._device.type,
+                "steps": outcome.step,
+                "seconds": round(outcome.seconds, 1),
+            },
+            base_sha256=sha256_file(base) if base else "",
+            training_origins=tuple(sorted({origin for fact in facts for origin in fact.origins})),
+            training_groups=tuple(sorted({group for fact in facts for group in fact.groups if group})),
+            data={**request.data, "samples": len(task.training), "validation_samples": len(task.validation)},
+            metrics={f"validation_{name}": value for name, value in outcome.best.items()},
+            versions=library_versions("monai", "numpy", "scipy"),
+            licence=options.licence,
+            notes="" if options.licence else "The licence of these weights follows from that of the training data.",
+        )
+
+
+class _UnetTask:
+    """One training, as the loop drives it. Step n's patches depend on the seed and n alone."""
+
+    def __init__(
+        self,
+        options: TrainerOptions,
+        context: BuildContext,
+        device: torch.device,
+        architecture: Architecture,
+        training: Pool,
+        validation: Pool,
+    ) -> None:
+        self.architecture, self.training, self.validation = architecture, training, validation
+        self._options, self._seed, self._device = options, context.seed, device
+        self._network = _start(architecture, options, context).to(device)
+        self._average = copy.deepcopy(self._network)
+        self._follow = WeightAverage(self._network, self._average, options.averaging)
+        self._optimiser = torch.optim.AdamW(
+            self._network.parameters(), lr=options.lr, weight_decay=options.weight_decay
+        )
+        self._objective = Objective(options.border)
+        self._augmentation = Augmentation(
+            zoom=options.zoom, rotate=options.rotate, elastic=options.elastic, intensity=options.intensity
+        )
+
+    def step(self, step: int, progress: float) -> Mapping[str, float]:
+        options = self._options
+        planes, labels, ignore = self._batch(step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(options.lr, progress)
+        self._network.train()
+        with device_memory():
+            with mixed_precision(self._device):
+                logits = self._network(planes)
+            loss = self._objective(logits, labels, ignore)
+            self._optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            self._optimiser.step()
+        self._follow.update(step)
+        return {"loss": float(loss.detach())}
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = derive_rng(self._seed, "unet", "step", step)
+        channels = 3 if self.architecture.colour else 1
+        drawn = [
+            self.training.draw(channels, self._augmentation, self._options.objects, rng)
+            for _ in range(self._options.batch)
+        ]
+        planes = torch.from_numpy(np.stack([patch.planes for patch in drawn])).to(self._device)
+        labels = torch.from_numpy(np.stack([patch.labels for patch in drawn])).to(self._device)
+        ignore = torch.from_numpy(np.stack([patch.ignore for patch in drawn])).to(self._device)
+        return planes.contiguous(memory_format=torch.channels_last), labels, ignore
+
+    def validate(self) -> Mapping[str, float]:
+        self._average.eval()
+        total = Tally()
+        for index in range(len(self.validation)):
+            image, reference, ignore = self.validation.judged(index)
+            maps = probability_maps(self._average, self.architecture, [image], Viewing(), self._device)[0]
+            labels, _ = find_instances(
+                maps, threshold=0.5, min_area=self.architecture.min_area, split=self.architecture.split
+            )
+            total += tally(reference, labels, ignore)
+        scores = {"dice": total.dice, "iou": total.iou, "f1": total.f1}
+        return {**scores, SCORE: (total.dice + total.f1) / 2}
+
+    def weights(self) -> Mapping[str, Tensor]:
+        return self._average.state_dict()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self._network.state_dict(),
+            "average": self._average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._network.load_state_dict(state["network"])
+        self._average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+
+
+def _start(architecture: Architecture, options: TrainerOptions, context: BuildContext) -> torch.nn.Module:
+    """The network before the first step: random from the seed, or the weights that ``init`` names."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(context.seed, "unet", "weights") >> 1)
+        network = build_network(architecture)
+    path = context.weights.get(ROLE, options.init)
+    if path is not None:
+        card = read_card(path)
+        described = read_architecture(card, path)
+        same = replace(described, split=architecture.split, min_area=architecture.min_area, border=architecture.border)
+        if same != architecture:
+            raise MissingError(
+                f"{path}: a network with {described.plain()}, expected {architecture.plain()}. Give the same channels, residual_units and colour."
+            )
+        load_into(network, read_state(path), source=str(path))
+    return network
