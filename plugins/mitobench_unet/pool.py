@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from mitobench.errors import DataError
 from mitobench.hashing import hash_array
+from mitobench.holdout import hold_out
 from mitobench.interfaces import DataSource
 from mitobench.samples import Sample, SampleRef
 from mitobench_unet.augmentation import Augmentation, change_intensities, cut, random_geometry
@@ -172,21 +173,7 @@ def read_pools(training: DataSource, validation: DataSource | None, patch: int, 
     Raises:
         DataError: no samples, a sample without reference, too few for a validation block, or no object to learn.
     """
-    learn = list(training.refs())
-    if validation is not None:
-        judge = list(validation.refs())
-        if not judge:
-            raise DataError(
-                "the validation data source has no samples; expected at least one. Leave it out or check it."
-            )
-    else:
-        held = max(1, round(len(learn) * share))
-        learn, judge = learn[: len(learn) - held], learn[len(learn) - held :]
-    if not learn:
-        raise DataError(
-            f"the training data source has {len(judge) if validation is None else 0} sample(s); expected at least one to learn from and "
-            "one to hold out for validation. Give more samples (patch= tiles a large image) or a validation source."
-        )
+    learn, judge = hold_out(training, validation, share)
     pools = Pool(learn, patch), Pool(judge, patch)
     if not pools[0].facts.areas:
         raise DataError(
