@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mitobench.components import plan_metrics, reference_spec
-from mitobench.errors import UsageError
+from mitobench.errors import MitobenchError, UsageError
 from mitobench.interfaces import Metric
 from mitobench.plugins import Plugins
 from mitobench.specs import Spec
@@ -19,19 +19,20 @@ __all__ = ["cell_scores", "make_columns", "recorded_metrics"]
 
 
 def recorded_metrics(recorded: Mapping[str, Mapping[str, Any]], plugins: Plugins) -> tuple[dict[str, Metric], str]:
-    """The metrics that the runs were scored with, by key, and a remark on those whose plugin is gone."""
+    """The metrics that the runs were scored with, in the order asked for, and a remark on those that cannot be read here.
+
+    Raises:
+        UsageError: none of them can be.
+    """
     metrics: dict[str, Metric] = {}
     gone = []
-    for key, record in sorted(recorded.items()):
+    for key, record in sorted(recorded.items(), key=lambda item: (item[1].get("order", 0), item[0])):
         wanted = reference_spec(str(record["identity"]["component"]))
+        spec = Spec(wanted.name, record["given"], wanted.distribution)
         try:
-            plugins.find("metric", wanted)
-        except UsageError:
-            gone.append(f"{key} (no plugin here offers it)")
-        else:
-            metrics[key] = _metric(
-                key, Spec(wanted.name, record["given"], wanted.distribution), Path(record["base"]), plugins
-            )
+            metrics[key] = _metric(key, spec, Path(record["base"]), plugins)
+        except MitobenchError as error:
+            gone.append(f"{key} ({error})")
     if not metrics:
         raise UsageError(
             f"the run was scored with {', '.join(gone) or 'no metric'}; score it again with `mitobench score`."
@@ -82,8 +83,6 @@ def cell_scores(
 def _metric(key: str, spec: Spec, base: Path, plugins: Plugins) -> Metric:
     planned = plan_metrics((spec,), plugins, None, base=base)[0]
     if planned.key != key:
-        raise UsageError(
-            f"the run was scored with metric {key}, here is {planned.key}; score it again with `mitobench score`."
-        )
+        raise UsageError(f"here it is {planned.key}; `mitobench score` adds that")
     metric: Metric = planned.component.build(plugins)
     return metric

@@ -67,7 +67,10 @@ class ComponentPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedMetric:
-    """A metric and the key under which its columns are stored: ``name@version``, with a hash where options are not default."""
+    """A metric and the key under which its columns are stored: ``name@version``.
+
+    A foreign metric's distribution comes first, and a hash follows where options are not the default ones.
+    """
 
     component: ComponentPlan
     key: str
@@ -127,7 +130,7 @@ def plan_metrics(
 ) -> tuple[PlannedMetric, ...]:
     """The metrics asked for, or those that are on by default."""
     chosen = specs or tuple(
-        Spec(c.descriptor.name)
+        reference_spec(c.reference)
         for c in plugins.components("metric")
         if isinstance(c.descriptor, MetricDescriptor) and c.descriptor.default
     )
@@ -138,7 +141,7 @@ def plan_metrics(
             raise MissingError(component.missing)
         default = plan_component("metric", Spec(spec.name, {}, spec.distribution), plugins, store, base=base)
         suffix = "" if default.key == component.key else f"#{component.key[:8]}"
-        key = f"{component.reference.rpartition('/')[2]}@{component.version}{suffix}"
+        key = f"{component.reference.removeprefix('mitobench/')}@{component.version}{suffix}"
         planned[key] = PlannedMetric(component=component, key=key)
     return tuple(planned.values())
 
@@ -180,4 +183,4 @@ def _options(component: Component, given: Mapping[str, Any], base: Path) -> Comp
 
 def _label(spec: Spec, paths: frozenset[str]) -> str:
     shown = {key: PurePath(str(value)).name or value if key in paths else value for key, value in spec.options.items()}
-    return str(Spec(spec.name, shown, spec.distribution))
+    return str(Spec(spec.name, shown, "" if spec.distribution == "mitobench" else spec.distribution))

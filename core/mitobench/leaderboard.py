@@ -1,6 +1,7 @@
 """Making a leaderboard: a pure function of run folders."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +32,10 @@ class _Entry:
     @property
     def succeeded(self) -> int:
         return int((self.table.status == "ok").sum())
+
+    def complete(self, count: int) -> bool:
+        """Whether it has seen all the images asked of it, and all ``count`` that any cell of its table has seen."""
+        return self.succeeded == int(self.record["total"]) == count
 
 
 def build_leaderboard(
@@ -95,10 +100,15 @@ def _table(
     scored = [cell_scores(entry.table, metrics, columns, images, drawn) for entry in entries]
     columns = [column for column in columns if any(column.name in scores for scores in scored)]
     first = _primary(columns, primary)
-    order = _ranking(entries, scored, first, drawn)
+    order = _ranking(entries, scored, first, drawn, len(images))
     rows = [
         _row(entry, scores, columns, metrics, place, len(images))
         for entry, scores, place in zip(entries, scored, order, strict=True)
+    ]
+    named = Counter((row.prompter, row.segmenter) for row in rows)
+    rows = [
+        replace(row, segmenter=f"{row.segmenter} [{row.cell[:8]}]") if named[row.prompter, row.segmenter] > 1 else row
+        for row in rows
     ]
     rows.sort(key=lambda r: (r.rank is None, r.rank or 0, r.status == "failed", r.segmenter, r.prompter, r.cell))
     return LeaderboardTable(
@@ -129,13 +139,20 @@ def _primary(columns: Sequence[Column], wanted: str | None) -> Column | None:
 
 
 def _ranking(
-    entries: Sequence[_Entry], scored: Sequence[Mapping[str, Estimate]], first: Column | None, drawn: Resampling
+    entries: Sequence[_Entry],
+    scored: Sequence[Mapping[str, Estimate]],
+    first: Column | None,
+    drawn: Resampling,
+    count: int,
 ) -> list[tuple[int, int, int] | None]:
-    """(rank, low, high) among the complete cells; None for the others."""
+    """(rank, low, high) among the cells that are complete and whose every image the ranking metric measured."""
     complete = [
         i
         for i, e in enumerate(entries)
-        if e.succeeded == e.record["total"] and e.succeeded and first is not None and first.name in scored[i]
+        if first is not None
+        and e.complete(count)
+        and first.name in scored[i]
+        and not any(e.table.metric_errors(first.metric))
     ]
     order: list[tuple[int, int, int] | None] = [None] * len(entries)
     if first is None or not complete:
@@ -171,8 +188,8 @@ def _row(
     count: int,
 ) -> LeaderboardRow:
     failed = int((entry.table.status == "failed").sum())
-    total = int(entry.record["total"])
-    status = "ok" if entry.succeeded == total else "partial" if entry.succeeded else "failed"
+    total = max(int(entry.record["total"]), count)
+    status = "ok" if entry.complete(count) else "partial" if entry.succeeded or not failed else "failed"
     rank, low, high = place if place is not None else (None, None, None)
     return LeaderboardRow(
         rank=rank,
@@ -216,7 +233,13 @@ def _notes(entry: _Entry, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
             notes.append(
                 f"in-domain: the {part}'s weights were trained on {len(seen)} of the {pictures} evaluated source images"
             )
-        notes += [f"{part} weights: {w['name'] or w['sha256'][:12]}" for w in entry.record[part]["weights"]]
+        notes += [f"{part} weights: {w['name']} (sha256 {w['sha256'][:8]})" for w in entry.record[part]["weights"]]
+    masks = [
+        name
+        for name, is_mask in (("reference", entry.table.semantic), ("prediction", entry.table.predicted_semantic))
+        if is_mask.any()
+    ]
+    notes += [f"instances are connected components of a mask: {' and '.join(masks)}"] if masks else []
     failures = sorted({str(e) for e in entry.table.errors if e})
     unscored = sorted({f"{key}: {e}" for key in metrics for e in entry.table.metric_errors(key) if e})
     return (

@@ -86,6 +86,13 @@ class Plan:
         """The samples of one data source, up to the limit."""
         return islice(self.sources[data_key].refs(), self.limit)
 
+    def stored(self, cell: PlannedCell, folder: "RunFolder") -> int:
+        """How many of the images asked for went through the cell and are scored by every metric, as a run holds them."""
+        finished = folder.finished(cell.key, [m.key for m in self.metrics])
+        if self.limit is None or not finished:
+            return min(len(finished), cell.total)
+        return sum(ref.id in finished for ref in self.refs(cell.components[0].key))
+
     def with_status(self, status: Status) -> tuple[PlannedCell, ...]:
         """The cells of one status."""
         return tuple(cell for cell in self.cells if cell.status == status)
@@ -123,15 +130,17 @@ def make_plan(
     )
     metrics = plan_metrics(experiment.metrics, plugins, store, base=experiment.base)
     totals = {key: sum(1 for _ in islice(source.refs(), experiment.limit)) for key, source in sources.items()}
-    unprompted = plan_component("prompter", Spec("none"), plugins, store, base=experiment.base)
+    unprompted = plan_component("prompter", Spec("none", {}, "mitobench"), plugins, store, base=experiment.base)
     cells: dict[str, PlannedCell] = {}
     for data_plan in data_plans:
         for segmenter in segmenters:
             for prompter in _prompters_for(segmenter, prompters, unprompted, plugins):
                 cell = _cell((data_plan, prompter, segmenter), plugins, experiment.seed, totals[data_plan.key])
                 cells.setdefault(cell.key, cell)
-    planned = tuple(_with_progress(cell, folder, metrics) for cell in cells.values())
-    return Plan(cells=planned, metrics=metrics, sources=sources, seed=experiment.seed, limit=experiment.limit)
+    plan = Plan(
+        cells=tuple(cells.values()), metrics=metrics, sources=sources, seed=experiment.seed, limit=experiment.limit
+    )
+    return plan if folder is None else replace(plan, cells=tuple(_with_progress(c, plan, folder) for c in plan.cells))
 
 
 def _prompters_for(
@@ -178,10 +187,10 @@ def _segmenter(planned: ComponentPlan, plugins: Plugins) -> SegmenterDescriptor:
     return descriptor
 
 
-def _with_progress(cell: PlannedCell, folder: "RunFolder | None", metrics: tuple[PlannedMetric, ...]) -> PlannedCell:
-    if folder is None or cell.status in ("incompatible", "missing"):
+def _with_progress(cell: PlannedCell, plan: Plan, folder: "RunFolder") -> PlannedCell:
+    if cell.status in ("incompatible", "missing"):
         return cell
-    done = min(len(folder.finished(cell.key, [m.key for m in metrics])), cell.total)
+    done = plan.stored(cell, folder)
     return replace(cell, done=done, status="done" if done == cell.total and cell.total else "run")
 
 

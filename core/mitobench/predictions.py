@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,9 +77,11 @@ def read_prediction(folder: Path, *, cell: str, image: str) -> StoredPrediction:
             labels = file.asarray().astype(np.int32)
         with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, tifffile.TiffFileError) as error:
+        meant, scores = json.loads(arrays["about"].tobytes()), arrays["instance_scores"]
+        found = about["cell"], about["image"]
+    except Exception as error:  # whatever a damaged file makes its decoder raise
         raise DataError(f"{path}: the stored prediction cannot be read ({error}). Run the cell again.") from None
-    if (about["cell"], about["image"]) != (cell, image) or json.loads(arrays["about"].tobytes()) != about:
+    if found != (cell, image) or meant != about:
         raise DataError(
             f"{path}: holds the prediction of image {about['image']!r} in cell {about['cell']}; expected {image!r} in {cell}."
         )
@@ -91,7 +92,7 @@ def read_prediction(folder: Path, *, cell: str, image: str) -> StoredPrediction:
     )
     segmentation = Segmentation(
         labels=labels,
-        scores=arrays["instance_scores"],
+        scores=scores,
         masks=masks,
         mask_scores=arrays.get("mask_scores"),
         semantic=bool(about["semantic"]),

@@ -46,10 +46,7 @@ class RunFolder:
             UsageError: the folder holds something else.
         """
         if not (path / "run.json").exists():
-            if path.exists() and (
-                not path.is_dir()
-                or any(entry.name not in (".lock", "parts", "predictions") for entry in path.iterdir())
-            ):
+            if path.exists() and (not path.is_dir() or any(not _ours(entry.name) for entry in path.iterdir())):
                 raise UsageError(f"{path}: exists and is not a run folder; give another --out.")
             write_atomically(
                 path / "run.json", _to_json({"schema": _SCHEMA, "cells": {}, "metrics": {}, "requests": []})
@@ -112,7 +109,9 @@ class RunFolder:
         for key, cell in cells.items():
             before = record["cells"].get(key, {})
             record["cells"][key] = {**before, **cell, "total": max(before.get("total", 0), cell["total"])}
-        record["metrics"].update(metrics)
+        for key, metric in metrics.items():
+            order = record["metrics"].get(key, {}).get("order", len(record["metrics"]))
+            record["metrics"][key] = {**metric, "order": order}
         record["requests"].append(dict(request))
         write_atomically(self.path / "run.json", _to_json(record))
 
@@ -139,6 +138,11 @@ class RunFolder:
     def finished(self, cell: str, metrics: Iterable[str]) -> set[str]:
         """The images of a cell that went through it without error and are scored by all the metrics."""
         return self.results().finished(cell, metrics)
+
+
+def _ours(name: str) -> bool:
+    """What a run that was killed before ``run.json`` was there may have left."""
+    return name in (".lock", "parts", "predictions") or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def _to_json(data: Any) -> bytes:

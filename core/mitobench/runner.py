@@ -1,9 +1,12 @@
 """The runner: sends units to an executor, keeps a few in flight, and reports what became of them."""
 
+import contextlib
 import functools
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
@@ -20,7 +23,7 @@ from itertools import islice
 from typing import Any
 
 from mitobench.components import ComponentPlan
-from mitobench.errors import ResourceError
+from mitobench.errors import DataError, ResourceError
 from mitobench.interfaces import ImageBoundPrompter
 from mitobench.plan import Plan
 from mitobench.plugins import Plugins
@@ -29,7 +32,7 @@ from mitobench.runfolder import RunFolder
 from mitobench.samples import SampleRef
 from mitobench.scoring import score_stored
 from mitobench.units import ImageOutcome, Unit, UnitOutcome, run_unit
-from mitobench.workbench import Workbench
+from mitobench.workbench import Workbench, describe
 
 __all__ = ["ImageOutcome", "Progress", "RunOutcome", "execute"]
 
@@ -59,7 +62,8 @@ class RunOutcome:
         seconds: wall-clock time.
         interrupted: stopped before all was done.
         errors: the distinct errors, each with how often it came.
-        exit_code: 0 all fine; the failures' common code, or 1; 130 interrupted.
+        exit_code: 0 all fine; 1 some failed and the rest are stored; the failures' common code where nothing succeeded; 4
+            where cells are only missing; 130 interrupted.
     """
 
     done: int
@@ -107,7 +111,13 @@ def execute(
         plugins.notify("mitobench_run_started", plan=plan)
         bench = Workbench(plugins, device, plan.seed)
         _check_images(plan, bench)
-        _score_stored(plan, folder, bench)
+        _score_stored(
+            plan,
+            folder,
+            bench,
+            should_stop,
+            lambda done, total: progress(Progress(done=done, total=total, message="scoring what is stored")),
+        )
         tally = _Tally(plan, folder)
         units = _units(plan, folder, batch)
         with _executor(executor, workers) as pool:
@@ -136,18 +146,39 @@ def _check_images(plan: Plan, bench: Workbench) -> None:
     for prompter, sources in used.values():
         try:
             built = bench.component(prompter)
-        except Exception:  # noqa: S112  (its cells will fail, each with this reason)
+        except (Exception, SystemExit):  # noqa: S112  (its cells will fail, each with this reason)
             continue
-        if isinstance(built, ImageBoundPrompter):
-            built.check_images({ref.id for key in sources for ref in plan.sources[key].refs()})
+        if not isinstance(built, ImageBoundPrompter):
+            continue
+        ids = {ref.id for key in sources for ref in plan.sources[key].refs()}
+        try:
+            built.check_images(ids)
+        except DataError:
+            raise
+        except (Exception, SystemExit) as error:
+            bench.plugins.warnings.append(f"{prompter.label}: check_images failed ({describe(error)})")
 
 
-def _score_stored(plan: Plan, folder: RunFolder, bench: Workbench) -> None:
+def _score_stored(
+    plan: Plan,
+    folder: RunFolder,
+    bench: Workbench,
+    should_stop: Callable[[], bool],
+    progress: Callable[[int, int], None],
+) -> None:
     """Score what is stored with the metrics that it lacks; what cannot be scored so is computed again."""
     cells: dict[str, list[str]] = {}
     for cell in plan.with_status("run"):
         cells.setdefault(cell.components[0].key, []).append(cell.key)
-    score_stored(folder, {key: plan.refs(key) for key in cells}, cells, plan.metrics, bench)
+    score_stored(
+        folder,
+        {key: plan.refs(key) for key in cells},
+        cells,
+        plan.metrics,
+        bench,
+        should_stop=should_stop,
+        progress=progress,
+    )
 
 
 def _units(plan: Plan, folder: RunFolder, batch: int) -> Iterator[Unit]:
@@ -213,10 +244,23 @@ def _executor(given: Executor | None, workers: int) -> Any:
         return _Borrowed(given)
     if workers <= 0:
         return ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mitobench-unit")
+    return _processes(workers)
+
+
+@contextlib.contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
+    """A pool of spawned processes that share the cores; libraries read their number of threads when they are imported."""
     threads = str(max(1, (os.cpu_count() or 1) // workers))
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(threads,)
-    )
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    added = [name for name in names if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, threads))
+    try:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
+            yield pool
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 @dataclass(frozen=True)
@@ -232,11 +276,17 @@ class _Borrowed:
         return None
 
 
-def _begin_worker(threads: str) -> None:
-    """A worker leaves Ctrl-C to the process that started it, and shares the cores with its siblings."""
+def _begin_worker() -> None:
+    """A worker leaves Ctrl-C to the process that started it, and ends when that process does, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(name, threads)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _run_remote(device: str, unit: Unit) -> UnitOutcome:
@@ -253,9 +303,8 @@ class _Tally:
     """Counts what became of every (cell, image) pair."""
 
     def __init__(self, plan: Plan, folder: RunFolder) -> None:
-        metrics = [m.key for m in plan.metrics]
         runnable = plan.with_status("run")
-        stored = {c.key: min(len(folder.finished(c.key, metrics)), c.total) for c in runnable}
+        stored = {c.key: plan.stored(c, folder) for c in runnable}
         self._labels = {c.key: f"{c.prompter} + {c.segmenter}" for c in plan.cells}
         self._skipped = sum(stored.values()) + sum(c.total for c in plan.with_status("done"))
         self._total = sum(c.total - stored[c.key] for c in runnable)
@@ -281,7 +330,6 @@ class _Tally:
 
     def outcome(self, seconds: float) -> RunOutcome:
         interrupted = self._done < self._total
-        code = 130 if interrupted else next(iter(self._codes)) if len(self._codes) == 1 else 1 if self._codes else 0
         return RunOutcome(
             done=self._done,
             failed=self._failed,
@@ -290,5 +338,11 @@ class _Tally:
             seconds=seconds,
             interrupted=interrupted,
             errors=tuple(self._errors.items()),
-            exit_code=code,
+            exit_code=130 if interrupted else self._exit_code(),
         )
+
+    def _exit_code(self) -> int:
+        """The failures' common code where nothing succeeded; 1 where something did; 4 where cells are only missing."""
+        if self._failed and (self._failed < self._done or self._skipped):
+            return 1
+        return next(iter(self._codes)) if len(self._codes) == 1 else 1 if self._codes else 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mitobench.components import PlannedMetric, open_source, plan_metrics
-from mitobench.errors import DataError, MitobenchError, UsageError
+from mitobench.errors import DataError, UsageError
 from mitobench.interfaces import Metric
 from mitobench.plugins import Plugins
 from mitobench.predictions import StoredPrediction, read_prediction
@@ -58,7 +58,7 @@ def score_image(
                     {"metric": planned.key, **dict(zip(keys, row, strict=True))}
                     for row in zip(*columns_of, strict=True)
                 ]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             columns[f"{planned.key}.error"] = describe(error)
     return columns, objects
 
@@ -101,6 +101,7 @@ def score_stored(
     bench: Workbench,
     *,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> ScoringOutcome:
     """Score the stored predictions of some cells that lack some of the metrics.
 
@@ -111,6 +112,7 @@ def score_stored(
         metrics: what to score with.
         bench: builds the metrics.
         progress: told (done, total) after every prediction.
+        should_stop: polled before every image; what is scored by then is stored.
     """
     lacking = {key: _lacking(folder, key, metrics) for group in cells.values() for key in group}
     total, done, errors = sum(len(images) for images in lacking.values()), 0, []
@@ -119,6 +121,8 @@ def score_stored(
     objects: list[dict[str, Any]] = []
     for data_key, keys in cells.items():
         for ref in refs[data_key]:
+            if should_stop():
+                break
             wanted = [key for key in keys if ref.id in lacking[key]]
             for key, (columns, rows, error) in _score(folder, ref, wanted, metrics, bench).items():
                 done += 1
@@ -163,7 +167,7 @@ def _score(
         try:
             prediction = read_prediction(folder.predictions(key), cell=key, image=ref.id)
             prediction.segmentation.check_shape(sample.shape)
-        except MitobenchError as error:
+        except Exception as error:
             scored[key] = ({}, [], describe(error))
             continue
         columns, rows = score_image(sample, prediction, metrics, bench)

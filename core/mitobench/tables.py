@@ -34,6 +34,7 @@ class CellTable:
         errors: str (n,), "" where there was none.
         error_kinds: str (n,), the class of the error.
         costs: float64 (n,) per name in ``COSTS``; NaN where unknown.
+        semantic, predicted_semantic: bool (n,), where the instances are the connected components of a mask.
     """
 
     images: NDArray[Any]
@@ -43,6 +44,8 @@ class CellTable:
     error_kinds: NDArray[Any]
     origins: NDArray[Any]
     costs: Mapping[str, NDArray[np.float64]]
+    semantic: NDArray[np.bool_]
+    predicted_semantic: NDArray[np.bool_]
     _table: pa.Table
 
     def statistics(self, metric: str) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.bool_]]:
@@ -96,6 +99,8 @@ class ResultTable:
             errors=_numpy(table, "error", ""),
             error_kinds=_numpy(table, "error_kind", ""),
             origins=_numpy(table, "origin", ""),
+            semantic=_numpy(table, "semantic", False).astype(np.bool_),
+            predicted_semantic=_numpy(table, "predicted_semantic", False).astype(np.bool_),
             costs={name: _numpy(table, name, np.nan).astype(np.float64) for name in COSTS},
             _table=table,
         )
@@ -115,10 +120,15 @@ class ResultTable:
 def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Rows as Parquet bytes; a column absent from a row is null there."""
     columns = sorted({name for row in rows for name in row})
-    table = pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
+    table = pa.table({name: pa.array([_storable(row.get(name)) for row in rows]) for name in columns})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _storable(value: Any) -> Any:
+    """Text that UTF-8 cannot hold (a file name of other bytes) with those bytes spelled out."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def read_parts(paths: Sequence[Path]) -> ResultTable:

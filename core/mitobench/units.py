@@ -119,8 +119,8 @@ def _read(unit: Unit, jobs: list[_Job]) -> None:
         if not mine:
             continue
         try:
-            sample = ref.load()
-        except Exception as error:
+            sample = _frozen(ref.load())
+        except (Exception, SystemExit) as error:
             for job in mine:
                 job.error = error
             continue
@@ -128,11 +128,19 @@ def _read(unit: Unit, jobs: list[_Job]) -> None:
             job.sample = sample
 
 
+def _frozen(sample: Sample) -> Sample:
+    """The sample with arrays that cannot be written to: one component must not change what the others see."""
+    for array in (sample.image, sample.labels, sample.ignore):
+        if array is not None:
+            array.flags.writeable = False
+    return sample
+
+
 def _compute(unit: Unit, jobs: list[_Job], bench: Workbench, should_stop: Callable[[], bool]) -> None:
     encoded: dict[tuple[str, int], Encoded] = {}
     ready = [job for job in jobs if job.error is None]
     for planned in {c.key: c for job in ready for c in job.cell.components[1:]}.values():
-        _encode(planned, ready, encoded, bench, unit.batch)
+        _encode(planned, ready, encoded, bench, unit.batch, should_stop)
     prompted: dict[tuple[str, int], tuple[Prompts, float] | BaseException] = {}
     for job in ready:
         if should_stop():
@@ -145,7 +153,12 @@ def _compute(unit: Unit, jobs: list[_Job], bench: Workbench, should_stop: Callab
 
 
 def _encode(
-    planned: ComponentPlan, jobs: list[_Job], encoded: dict[tuple[str, int], Encoded], bench: Workbench, batch: int
+    planned: ComponentPlan,
+    jobs: list[_Job],
+    encoded: dict[tuple[str, int], Encoded],
+    bench: Workbench,
+    batch: int,
+    should_stop: Callable[[], bool],
 ) -> None:
     """Encode every image that this component will see and no component with its key has encoded yet."""
     users = [job for job in jobs if planned.key in {c.key for c in job.cell.components[1:]}]
@@ -160,8 +173,8 @@ def _encode(
     waiting = {
         job.position: job.sample.image for job in users if job.sample is not None and (key, job.position) not in encoded
     }
-    for position, result in zip(waiting, bench.encode(planned, list(waiting.values()), batch), strict=True):
-        encoded[key, position] = result
+    results = bench.encode(planned, list(waiting.values()), batch, should_stop)
+    encoded |= {(key, position): result for position, result in zip(waiting, results, strict=False)}
 
 
 def _segment(
@@ -187,7 +200,7 @@ def _segment(
             prompted[where] = timed(
                 lambda: _checked_prompts(prompter.prompt(value, seen, rng), prompter_plan, job.sample)
             )
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             prompted[where] = error
     made = prompted[where]
     if isinstance(made, BaseException):
@@ -195,12 +208,7 @@ def _segment(
     prompts, prompt_seconds = made
     value = needed[segmenter.encoder_key].value if segmenter.encoder_key is not None else None
     segmentation, segment_seconds = timed(lambda: segmenter.segment(value, unreferenced, prompts))
-    if not isinstance(segmentation, Segmentation):
-        raise ContractError(
-            f"{segmenter_plan.label}: segment returned {type(segmentation).__name__}; expected a Segmentation."
-        )
-    segmentation.check_shape(job.sample.shape)
-    job.prediction = StoredPrediction(segmentation, prompts)
+    job.prediction = StoredPrediction(_checked(segmentation, segmenter_plan, job.sample, prompts), prompts)
     job.costs = {
         "seconds_encode": sum(e.seconds for e in needed.values()),
         "seconds_prompt": prompt_seconds,
@@ -215,7 +223,23 @@ def _checked_prompts(prompts: Any, planned: ComponentPlan, sample: Sample | None
         raise ContractError(f"{planned.label}: prompt returned {type(prompts).__name__}; expected Prompts.")
     if sample is not None:
         prompts.check_inside(sample.shape)
+    for array in vars(prompts).values():
+        if array is not None:
+            array.flags.writeable = False
     return prompts
+
+
+def _checked(segmentation: Any, planned: ComponentPlan, sample: Sample, prompts: Prompts) -> Segmentation:
+    if not isinstance(segmentation, Segmentation):
+        raise ContractError(
+            f"{planned.label}: segment returned {type(segmentation).__name__}; expected a Segmentation."
+        )
+    segmentation.check_shape(sample.shape)
+    if segmentation.masks is not None and len(segmentation.masks) != len(prompts):
+        raise ContractError(
+            f"{planned.label}: segment returned {len(segmentation.masks)} masks for {len(prompts)} prompts."
+        )
+    return segmentation
 
 
 def _found(encoded: dict[tuple[str, int], Encoded], key: str, position: int) -> Encoded:
@@ -247,6 +271,7 @@ def _row(job: _Job) -> dict[str, Any]:
         row |= {
             "prompts": len(job.prediction.prompts),
             "instances": int(job.prediction.segmentation.scores.size),
+            "predicted_semantic": job.prediction.segmentation.semantic,
             **job.costs,
         }
     else:

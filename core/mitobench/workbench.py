@@ -33,7 +33,7 @@ class Encoded:
     value: Encoding = None
     seconds: float = 0.0
     batch: int = 0
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass(eq=False)
@@ -61,15 +61,21 @@ class Workbench:
             raise found.error
         return found
 
-    def encode(self, planned: ComponentPlan, images: Sequence[NDArray[np.uint8]], batch: int) -> list[Encoded]:
+    def encode(
+        self,
+        planned: ComponentPlan,
+        images: Sequence[NDArray[np.uint8]],
+        batch: int,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> list[Encoded]:
         """Encode images in batches; where the device's memory runs out, in ever smaller ones.
 
         Returns:
-            one :class:`Encoded` per image, in order; a failure is stored, not raised.
+            one :class:`Encoded` per image, in order; a failure is stored, not raised. Fewer where ``should_stop`` said so.
         """
         component = self.component(planned)
         results: list[Encoded] = []
-        while len(results) < len(images):
+        while len(results) < len(images) and not should_stop():
             part = images[len(results) : len(results) + batch]
             start = time.perf_counter()
             try:
@@ -83,7 +89,7 @@ class Workbench:
                     results.append(Encoded(error=error))
                 batch = max(1, batch // 2)
                 continue
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 results += [Encoded(error=error)] * len(part)
                 continue
             share = (time.perf_counter() - start) / len(part)

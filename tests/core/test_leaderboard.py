@@ -84,14 +84,68 @@ def test_different_data_never_share_a_table(bench, tmp_path):
     assert len(bench.leaderboard(tmp_path / "run").tables) == 2
 
 
-def test_results_of_another_metric_version_are_refused(bench, tmp_path):
-    bench.run(tmp_path / "run")
-    path = tmp_path / "run" / "run.json"
-    record = json.loads(path.read_text())
-    record["metrics"]["toy-overlap@0"] = record["metrics"].pop("toy-overlap@1")
-    path.write_text(json.dumps(record))
-    with pytest.raises(UsageError, match=r"scored with metric toy-overlap@0, here is toy-overlap@1; score it again"):
+def rename_metric(path, old, new):
+    """Make a run look as if it had been scored by another version or plugin."""
+    record = json.loads((path / "run.json").read_text())
+    record["metrics"][new] = record["metrics"].pop(old)
+    (path / "run.json").write_text(json.dumps(record))
+
+
+def test_results_of_another_metric_version_are_not_shown_until_scored_again(bench, tmp_path):
+    from mitobench.scoring import rescore
+    from mitobench.specs import parse_spec
+
+    bench.run(tmp_path / "run", metrics="toy-overlap")
+    rename_metric(tmp_path / "run", "mitobench-toy/toy-overlap@1", "mitobench-toy/toy-overlap@0")
+    with pytest.raises(UsageError, match=r"toy-overlap@0 \(here it is .*toy-overlap@1; `mitobench score` adds that\)"):
         bench.leaderboard(tmp_path / "run")
+    rescore(RunFolder.open(tmp_path / "run"), [parse_spec("toy-overlap")], bench.plugins)
+    table = bench.leaderboard(tmp_path / "run").tables[0]
+    assert table.rows[0].scores["Dice"].value > 0.8
+    assert "not shown: mitobench-toy/toy-overlap@0" in table.uncertainty
+
+
+def test_cells_that_saw_different_images_are_not_ranked_against_each_other(bench, tmp_path):
+    bench.run(tmp_path / "run", segmenters="toy-threshold", limit=2)
+    bench.run(tmp_path / "run", segmenters="toy-threshold:threshold=70")
+    rows = {row.segmenter: row for row in bench.leaderboard(tmp_path / "run").tables[0].rows}
+    assert (rows["toy-threshold:threshold=70"].rank, rows["toy-threshold:threshold=70"].status) == (1, "ok")
+    assert (rows["toy-threshold"].rank, rows["toy-threshold"].status) == (None, "partial")
+    assert (rows["toy-threshold"].images, rows["toy-threshold"].total) == (2, 6)
+
+
+def test_a_cell_that_the_ranking_metric_could_not_measure_everywhere_has_no_rank(bench, tmp_path):
+    bench.run(tmp_path / "run", metrics="toy-overlap:fail_on=disc1")
+    row = bench.leaderboard(tmp_path / "run").tables[0].rows[0]
+    assert row.rank is None
+    assert any("cannot measure this one" in note for note in row.notes)
+
+
+def test_a_metric_added_later_does_not_change_what_ranks(bench, tmp_path):
+    bench.run(tmp_path / "run", metrics="toy-overlap")
+    bench.run(tmp_path / "run", metrics=("toy-overlap", "boundary"))
+    assert bench.leaderboard(tmp_path / "run").tables[0].primary == "Dice"
+
+
+def test_cells_of_one_label_are_told_apart(bench, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "points.csv").write_text(
+            "image,x,y\n" + "".join(f"disc{i},{12 + (name == 'b')},12\n" for i in range(6))
+        )
+    prompters = tuple(f"manual:path={tmp_path}/{name}/points.csv" for name in ("a", "b"))
+    bench.run(tmp_path / "run", prompters=prompters, segmenters="toy-flood")
+    labels = [row.segmenter for row in bench.leaderboard(tmp_path / "run").tables[0].rows]
+    assert len(set(labels)) == 2
+    assert all(label.startswith("toy-flood [") for label in labels)
+
+
+def test_instances_made_of_a_mask_are_said_to_be(bench, tmp_path):
+    bench.run(tmp_path / "run")
+    assert (
+        "instances are connected components of a mask: prediction"
+        in bench.leaderboard(tmp_path / "run").tables[0].rows[0].notes
+    )
 
 
 def test_weights_trained_on_the_evaluated_images_are_shown(bench, tmp_path):
@@ -146,7 +200,7 @@ def test_two_metrics_with_one_name_have_a_column_each(bench, tmp_path):
     table = bench.leaderboard(tmp_path / "run").tables[0]
     plain, marked = (c.name for c in table.columns if c.score == "IoU")
     assert plain == "IoU"
-    assert marked.startswith("IoU [toy-overlap@1#")
+    assert marked.startswith("IoU [mitobench-toy/toy-overlap@1#")
     assert table.rows[0].scores[plain].value != table.rows[0].scores[marked].value
 
 
@@ -154,7 +208,10 @@ def test_a_metric_whose_plugin_is_gone_is_not_shown_and_that_is_said(bench, tmp_
     bench.run(tmp_path / "run")
     path = tmp_path / "run" / "run.json"
     record = json.loads(path.read_text())
-    record["metrics"]["lost@1"] = {**record["metrics"]["toy-overlap@1"], "identity": {"component": "lost-plugin/lost"}}
+    record["metrics"]["lost@1"] = {
+        **record["metrics"]["mitobench-toy/toy-overlap@1"],
+        "identity": {"component": "lost-plugin/lost"},
+    }
     path.write_text(json.dumps(record))
     table = bench.leaderboard(tmp_path / "run").tables[0]
-    assert table.uncertainty.endswith("; not shown: lost@1 (no plugin here offers it)")
+    assert table.uncertainty.endswith("Known: boundary, instance, prompted, semantic, toy-overlap, toy-prompted.)")

@@ -92,8 +92,8 @@ def test_a_plan_needs_data_and_a_segmenter(bench):
 
 def test_a_metric_with_other_options_has_another_key(bench):
     keys = [m.key for m in bench.plan(metrics=("toy-overlap", "toy-overlap:margin=3")).metrics]
-    assert keys[0] == "toy-overlap@1"
-    assert keys[1].startswith("toy-overlap@1#")
+    assert keys[0] == "mitobench-toy/toy-overlap@1"
+    assert keys[1].startswith("mitobench-toy/toy-overlap@1#")
 
 
 def test_a_missing_metric_distribution_stops_the_plan(bench, monkeypatch):

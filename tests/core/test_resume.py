@@ -87,3 +87,30 @@ def test_leftover_temporary_files_of_a_killed_run_count_for_nothing(bench, tmp_p
     (tmp_path / "run" / "predictions" / "x.tif").write_bytes(b"a prediction whose unit never committed")
     assert bench.run(tmp_path / "run", limit=2).done == 0
     assert bench.leaderboard(tmp_path / "run").tables[0].rows[0].images == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_with_the_process_that_started_them(script, tmp_path):
+    process = start(script, tmp_path / "run", workers=2)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "run" / "parts").glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()  # the parent alone, not its group
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while alive(process.pid):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+def alive(group: int) -> bool:
+    """Whether any process of the group is left, zombies aside."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            return True
+    return False

@@ -239,3 +239,84 @@ def test_run_json_says_what_was_asked_resolved_and_on_what(bench, tmp_path):
     request = record["requests"][0]
     assert request["settings"]["batch"] == 2
     assert {"python", "mitobench", "mitobench-toy", "numpy"} <= set(request["versions"])
+
+
+def test_a_component_that_exits_costs_its_own_cells_alone(bench, tmp_path, monkeypatch):
+    import mitobench_toy_components as toy
+
+    def leave(self, encoding, sample, prompts):
+        raise SystemExit("goodbye")
+
+    monkeypatch.setattr(toy.Flood, "segment", leave)
+    outcome = bench.run(tmp_path / "run", prompters="toy-centres", segmenters=("toy-flood", "toy-threshold"))
+    assert (outcome.done, outcome.failed, outcome.exit_code) == (12, 6, 1)
+    assert "SystemExit: goodbye" in outcome.errors[0][0]
+
+
+def test_a_component_that_writes_into_the_image_fails_and_spoils_nothing(bench, tmp_path, monkeypatch):
+    import mitobench_toy_components as toy
+
+    def paint(self, encoding, sample, prompts):
+        sample.image[...] = 0
+
+    bench.run(tmp_path / "alone")
+    monkeypatch.setattr(toy.Flood, "segment", paint)
+    outcome = bench.run(tmp_path / "run", prompters="toy-centres", segmenters=("toy-flood", "toy-threshold"))
+    assert "read-only" in outcome.errors[0][0]
+    best = {path: bench.leaderboard(tmp_path / path).tables[0].rows[0].scores for path in ("alone", "run")}
+    assert best["alone"] == best["run"]
+
+
+def test_a_mask_too_few_is_a_contract_error(bench, tmp_path, monkeypatch):
+    import mitobench_toy_components as toy
+
+    from mitobench.masks import PackedMasks
+    from mitobench.segmentations import Segmentation
+
+    def one(self, encoding, sample, prompts):
+        masks = PackedMasks.from_dense([sample.image > 0], sample.shape)
+        empty = np.zeros(sample.shape, np.int32)
+        return Segmentation(
+            labels=empty, scores=np.zeros(0, np.float32), masks=masks, mask_scores=np.ones(1, np.float32)
+        )
+
+    monkeypatch.setattr(toy.Flood, "segment", one)
+    outcome = bench.run(tmp_path / "run", prompters="toy-oracle", segmenters="toy-flood", metrics="toy-overlap")
+    assert "1 masks for 4 prompts" in outcome.errors[0][0]
+
+
+def test_a_damaged_prediction_is_computed_again(bench, tmp_path):
+    bench.run(tmp_path / "run", metrics="toy-overlap")
+    path = next((tmp_path / "run" / "predictions").rglob("disc3-*.tif"))
+    data = bytearray(path.read_bytes())
+    data[200:220] = bytes(20)
+    path.write_bytes(bytes(data))
+    assert bench.run(tmp_path / "run", metrics=("toy-overlap", "toy-overlap:margin=3")).done == 1
+
+
+def test_a_limit_asks_for_the_first_images_not_for_any(bench, tmp_path):
+    bench.run(tmp_path / "run", batch=1)
+    folder = RunFolder.open(tmp_path / "run")
+    for part in (tmp_path / "run" / "parts").glob("00-000000-*"):
+        part.unlink()
+    assert [(c.status, c.done) for c in bench.plan(folder, limit=3).cells] == [("run", 2)]
+    assert bench.run(tmp_path / "run", batch=1, limit=3).done == 1
+
+
+def test_a_foreign_component_named_like_a_built_in_does_not_break_a_default_run(bench, tmp_path):
+    from dataclasses import replace
+
+    from mitobench.plugins import Component
+
+    for kind, name in (("metric", "semantic"), ("prompter", "none")):
+        ours = bench.plugins.find(kind, f"mitobench/{name}".partition("/")[2])
+        foreign = replace(ours.plugin, distribution="foreign")
+        descriptor = replace(ours.descriptor, default=False) if kind == "metric" else ours.descriptor
+        bench.plugins._components[kind].append(Component(descriptor, foreign))
+    assert bench.run(tmp_path / "run", metrics=()).exit_code == 0
+
+
+def test_a_folder_that_a_kill_left_before_its_first_file_can_be_used(bench, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run.json.123.abc.tmp").write_bytes(b"half")
+    assert bench.run(tmp_path / "run").exit_code == 0
