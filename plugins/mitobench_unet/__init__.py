@@ -9,7 +9,26 @@ _CITATION = (
     "Kerfoot et al., Left-ventricle quantification using residual U-Net, STACOM 2018, doi:10.1007/978-3-030-12029-0_40; "
     "Cardoso et al., MONAI, 2022, arXiv:2211.02701"
 )
-_WEIGHTS: tuple[WeightsFile, ...] = ()
+_WEIGHTS: tuple[WeightsFile, ...] = (
+    WeightsFile(
+        name="unet-em",
+        bundled="mitobench_unet:weights/unet-em.safetensors",
+        sha256="e10819f4122324a5daf6a53e5b3fc4139be72338c668a65c0ab5856fc72c7d12",
+        size=3293232,
+        licence="Apache-2.0",
+        summary="Mitochondria in electron microscopy; trained on generated images only.",
+        citation="The mitobench developers, weights trained on the data source synthetic (kind=em), 2026",
+    ),
+    WeightsFile(
+        name="unet-nuclei",
+        bundled="mitobench_unet:weights/unet-nuclei.safetensors",
+        sha256="0288634fc6095cfdb2e3ac289f3262a81f3de117c71f5d88b8a30edad2437030",
+        size=3293344,
+        licence="CC0-1.0",
+        summary="Nuclei in fluorescence microscopy; trained on BBBC038 (2018 Data Science Bowl).",
+        citation="Caicedo et al., Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl, Nature Methods 16, 2019, doi:10.1038/s41592-019-0612-7 (BBBC038)",
+    ),
+)
 
 
 @hookimpl

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mitobench.errors import DeviceMemoryError
 from mitobench_torch.devices import device_memory
 from mitobench_unet.architecture import MAPS, Architecture
 from mitobench_unet.intensities import Levels, as_planes, find_levels
@@ -44,7 +45,8 @@ def probability_maps(
 
     An image is extended below and to the right by its mirror image to the network's multiple. Images that then have one
     size go through together; which ones do changes a probability by no more than rounding. Windows are blended with
-    weights that fall linearly towards their edges.
+    weights that fall linearly towards their edges. Where the device's memory runs out, half as many go through at a time,
+    down to one.
 
     Args:
         network: in evaluation mode, on ``device``.
@@ -57,8 +59,24 @@ def probability_maps(
         float32 (2, H, W) in 0..1 for each image, in order.
 
     Raises:
-        DeviceMemoryError: the device's memory ran out.
+        DeviceMemoryError: the device's memory does not hold even one.
     """
+    while True:
+        try:
+            return _all_maps(network, architecture, images, viewing, device)
+        except DeviceMemoryError:
+            if viewing.batch == 1:
+                raise
+        viewing = replace(viewing, batch=viewing.batch // 2)
+
+
+def _all_maps(
+    network: nn.Module,
+    architecture: Architecture,
+    images: Sequence[NDArray[np.uint8]],
+    viewing: Viewing,
+    device: torch.device,
+) -> list[NDArray[np.float32]]:
     window = -(-viewing.window // architecture.multiple) * architecture.multiple
     results: list[NDArray[np.float32] | None] = [None] * len(images)
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mitobench.errors import DeviceMemoryError
 from mitobench_unet.architecture import Architecture, build_network
 from mitobench_unet.inference import Viewing, probability_maps
 
@@ -87,9 +88,26 @@ def test_mirrored_views_are_averaged(network) -> None:
     np.testing.assert_allclose(averaged, np.mean(views, axis=0), atol=1e-5)
 
 
-def test_running_out_of_device_memory_has_one_name() -> None:
-    from mitobench.errors import DeviceMemoryError
+@pytest.mark.parametrize(("shape", "window", "count"), [((32, 32), 1024, 6), ((128, 128), 32, 1)])
+def test_where_memory_runs_out_fewer_go_through_at_a_time(network, shape, window, count) -> None:
+    sizes = []
 
+    def small_device(batch: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(batch))
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return network(batch)
+
+    images = [picture(seed, shape) for seed in range(count)]
+    viewing = Viewing(window=window, batch=5)
+    found = probability_maps(small_device, TINY, images, viewing, CPU)  # type: ignore[arg-type]
+    assert sizes[:3] == [5, 2, 1]
+    assert set(sizes[2:]) == {1}
+    for maps, expected in zip(found, probability_maps(network, TINY, images, viewing, CPU), strict=True):
+        np.testing.assert_allclose(maps, expected, atol=1e-5)
+
+
+def test_running_out_of_device_memory_has_one_name() -> None:
     def exhausted(_batch: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
