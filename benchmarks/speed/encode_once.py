@@ -4,11 +4,13 @@
 
 The matrix is gt-box, gt-point, gt-mask and grid x sam and sam-ft, with random weights. The notebook way is the official
 ``SamPredictor``: ``set_image`` in every cell, then one prompt per ``predict`` call. Ours builds the components from their
-specs and shares the encodings of equal ``encoder_key``. Compare ratios, not seconds of different runs.
+specs and shares the encodings of equal ``encoder_key``. Compare ratios, not seconds of different runs. The full run says how
+the whole matrix compares with TARGET, and exits with status 1 where it is less than FLOOR times as fast on the wall clock.
 """
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +35,7 @@ from mitobench.specs import parse_spec
 from mitobench_sam.architecture import ARCHITECTURES, Architecture, build_sam
 from mitobench_torch.weights import save_state
 
+TARGET, FLOOR = 15.0, 5.0
 QUICK = Architecture(embed_dim=64, depth=2, heads=2, global_blocks=(1,))
 
 
@@ -222,6 +225,17 @@ def main() -> None:
     ]
     for what, mine, other in rows:
         print(f"{what:<42}{mine:>10.2f}{other:>10.2f}{other / mine:>8.1f}")
+    if not arguments.quick:
+        sys.exit(judge(theirs.total() / ours.total(), arguments.clock))
+
+
+def judge(ratio: float, clock: str) -> int:
+    """Say how the whole matrix compares with what is expected of it; the exit status."""
+    print(f"target {TARGET:.0f}x: {'reached' if ratio >= TARGET else f'missed, {ratio:.1f}x'}")
+    if clock == "wall" and ratio < FLOOR:
+        print(f"below the floor: {ratio:.1f}x on the wall clock; expected at least {FLOOR:.0f}x")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

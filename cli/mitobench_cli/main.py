@@ -92,7 +92,7 @@ def main() -> None:
 def _report(error: BaseException, debug: Debug) -> int:
     """Say what went wrong in one line on stderr (with ``--debug``, after the traceback) and return the exit code."""
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
+        return _exit_code(error.code)
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
@@ -104,6 +104,15 @@ def _report(error: BaseException, debug: Debug) -> int:
     line, code = _explain(error)
     say(line)
     return code
+
+
+def _exit_code(code: object) -> int:
+    """What Python makes of the argument of ``sys.exit``: a number, success, or text for stderr and failure."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    for line in str(code).splitlines():
+        say(line)
+    return 1
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

@@ -78,7 +78,7 @@ def _help_block(command: click.Command, parent: click.Context | None, name: str)
 def _component(component: Component) -> Iterator[str]:
     descriptor = component.descriptor
     yield f"### {descriptor.name}\n"
-    yield f"{_cell(descriptor.summary[:1].upper() + descriptor.summary[1:])}.\n"
+    yield f"{_cell(descriptor.summary[:1].upper() + descriptor.summary[1:]).removesuffix('.')}.\n"
     yield from (f"* **{title}**: {_cell(text)}" for title, text in capabilities(component))
     yield f"* **version**: {descriptor.version}\n"
     if options := options_of(component):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mitobench.descriptors import ReporterDescriptor
-from mitobench.errors import MissingError
+from mitobench.errors import MissingError, ResourceError
 from mitobench.files import write_atomically
 from mitobench.specs import Spec
 from mitobench_cli.terminal import say
@@ -36,15 +36,19 @@ def render(leaderboard: "Leaderboard", reporter: Spec, plugins: "Plugins") -> st
 
 
 def table_for_terminal() -> Spec:
-    """The ``table`` reporter, as wide as the terminal if stdout is one."""
-    return Spec("table", {"width": max(20, shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {})
+    """Our own ``table`` reporter, whoever else has one of that name; as wide as the terminal if stdout is one."""
+    options = {"width": max(20, shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
+    return Spec("table", options, "mitobench")
 
 
 def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", plugins: "Plugins") -> list[Path]:
-    """Write ``report/leaderboard.*`` with every reporter; one that fails costs a warning.
+    """Write ``report/leaderboard.*`` with every reporter; one that fails, however, costs its own report and a warning.
 
     Returns:
         the files that were written.
+
+    Raises:
+        ResourceError: the disk is full.
     """
     written: list[Path] = []
     for component in plugins.components("reporter"):
@@ -62,6 +66,8 @@ def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", plugins: "Plu
             written.append(path)
         except MissingError as error:
             say(f"warning: reporter {component.reference}: {error}")
-        except (TypeError, ValueError, AttributeError, KeyError, ImportError) as error:
+        except (ResourceError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
             say(f"warning: reporter {component.reference} failed ({type(error).__name__}: {error}).")
     return written

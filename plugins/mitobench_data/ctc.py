@@ -28,7 +28,7 @@ _ANNOTATION = {"gold": "GT", "silver": "ST"}
 class CtcSource(SectionSource):
     """Frames of one or more sequences; each sequence is one group."""
 
-    def __init__(self, options: CtcOptions, context: BuildContext) -> None:  # noqa: ARG002
+    def __init__(self, options: CtcOptions, context: BuildContext) -> None:
         """List the folders.
 
         Raises:

@@ -1,5 +1,6 @@
 """The data source `folder`: images and labels in two folders, paired by stem."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ _SHOWN = 3
 class FolderSource(SectionSource):
     """Pairs of files, each one image. A split is a block of the files (or groups) in the order of their names."""
 
-    def __init__(self, options: FolderOptions, context: BuildContext) -> None:  # noqa: ARG002
+    def __init__(self, options: FolderOptions, context: BuildContext) -> None:
         """List the folders. Raises DataError where one is empty or a file has no partner."""
         super().__init__(options, reference=options.reference, ignore=options.ignore)
         self._options: FolderOptions = options
@@ -95,7 +96,7 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
     """The TIFF and PNG files of a folder by name without suffix (Unicode NFC), in the order of these names.
 
     Raises:
-        DataError: no such folder, none of these files in it, or two of one stem.
+        DataError: no such folder, none of these files in it, two of one stem, or a name that is no UTF-8.
     """
     if not folder.is_dir():
         raise DataError(
@@ -106,7 +107,7 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
     for path in visible:
         if path.suffix.lower() not in _SUFFIXES:
             continue
-        stem = unicodedata.normalize("NFC", path.stem)
+        stem = unicodedata.normalize("NFC", _readable_stem(path))
         if stem in found:
             raise DataError(
                 f"{folder}: {found[stem].name} and {path.name} have the same stem; expected one file for each."
@@ -116,6 +117,17 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
         others = f" but {len(visible)} other file(s), such as {visible[0].name}" if visible else ""
         raise DataError(f"{folder}: holds no TIFF or PNG image{others}. Convert the images, or give another folder.")
     return dict(sorted(found.items()))
+
+
+def _readable_stem(path: Path) -> str:
+    """A file's name without suffix. Raises DataError where it is not valid UTF-8: ids are stored as UTF-8."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{path.parent}: the file name {os.fsencode(path.name)!r} is not valid UTF-8; expected a name in UTF-8. Rename the file."
+        ) from None
+    return path.stem
 
 
 def pair_by_stem(images: Path, labels: Path | None, *, skip_unpaired: bool) -> dict[str, tuple[Path, Path | None]]:

@@ -150,7 +150,7 @@ class SectionOptions(SplitOptions):
 class _StackOptions(PlaneOptions, LabelOptions, SectionOptions):
     group: str = Field(
         "",
-        description="The specimen that the sections come from; by default the file's name with a hash of what it holds.",
+        description="The specimen that the sections come from; by default volume- with a hash of what the file holds, whatever its name.",
     )
 
 

@@ -33,7 +33,7 @@ class PngPlane:
         check_plane((height, width), file.max_pixels, str(file.path))
         self.layout = Layout((height, width), 0, 1)
 
-    def read(self, section: int) -> NDArray[Any]:  # noqa: ARG002
+    def read(self, section: int) -> NDArray[Any]:
         """The image, (H, W) or (H, W, C)."""
         with self._opened() as image:
             try:

@@ -108,7 +108,7 @@ class SectionSource:
         """A hash of what the files hold and of the options that select from it; not of where they lie."""
         return hash_data({"contents": self.contents(), "options": self._options.identity()})
 
-    def reference_of(self, volume: Volume) -> Reference:  # noqa: ARG002
+    def reference_of(self, volume: Volume) -> Reference:
         """What the labels of a volume are: settled once for all volumes together, so that every split agrees."""
         return self._shared_reference
 

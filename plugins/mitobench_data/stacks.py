@@ -55,7 +55,7 @@ class _VolumeSource(SectionSource):
 
     def _chosen(self, volume: Volume, options: SectionOptions, split: str, prefix: str = "") -> Iterator[Section]:
         path = volume.images.path
-        group = self._group or f"{path.stem}-{self._hash(path)[:_HASH_DIGITS]}"
+        group = self._group or f"volume-{self._hash(path)[:_HASH_DIGITS]}"  # by content alone, as the fingerprint
         for index in chosen_indices(options, volume.count, name=volume.images.name):
             yield Section(id=f"{prefix}z{index:04d}", volume=volume, index=index, group=group, split=split)
 
@@ -63,7 +63,7 @@ class _VolumeSource(SectionSource):
 class TiffStackSource(_VolumeSource):
     """A multi-page TIFF with a multi-page TIFF of labels."""
 
-    def __init__(self, options: TiffStackOptions, context: BuildContext) -> None:  # noqa: ARG002
+    def __init__(self, options: TiffStackOptions, context: BuildContext) -> None:
         """Read the headers. Raises DataError where the files cannot be used together."""
         super().__init__(options)
         self._options: TiffStackOptions = options
@@ -84,7 +84,7 @@ class EpflSource(_VolumeSource):
     are blocks of training.tif. Without it, the three splits are blocks of training.tif.
     """
 
-    def __init__(self, options: EpflOptions, context: BuildContext) -> None:  # noqa: ARG002
+    def __init__(self, options: EpflOptions, context: BuildContext) -> None:
         """Read the headers. Raises DataError where training.tif is absent or the files do not fit together."""
         super().__init__(options)
         self._options: EpflOptions = options
@@ -127,7 +127,7 @@ class EpflSource(_VolumeSource):
 class Hdf5Source(_VolumeSource):
     """Two data sets of one HDF5 file."""
 
-    def __init__(self, options: Hdf5Options, context: BuildContext) -> None:  # noqa: ARG002
+    def __init__(self, options: Hdf5Options, context: BuildContext) -> None:
         """Read the headers. Raises DataError where a data set is absent, outside the file, or they do not fit together."""
         super().__init__(options)
         self._options: Hdf5Options = options

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Markdown", "as_code", "escape"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]!|~$])")
+_AUTOLINKED = re.compile(r"(?i)(?<=www)\.|:(?=//)|@")
 
 
 class Markdown:
@@ -53,9 +54,9 @@ class Markdown:
 
 
 def escape(text: str) -> str:
-    """Text as Markdown that shows just this text, in any place, table cells included."""
+    """Text as Markdown that shows just this text, in any place, table cells included; GitHub makes no link or mention of it."""
     safe = inert(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", safe)
+    return _AUTOLINKED.sub(lambda found: f"&#{ord(found[0])};", _SPECIAL.sub(r"\\\1", safe))
 
 
 def as_code(text: str) -> str:

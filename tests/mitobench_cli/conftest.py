@@ -1,9 +1,11 @@
 """What the tests of the command share: calling it here or in a process of its own, and foreign plugins made on the spot."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,36 @@ def process(tmp_path) -> Callable[..., Result]:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+@pytest.fixture
+def twice_interrupted(tmp_path) -> Callable[..., Result]:
+    """Call the command in a process, and press Ctrl-C twice once the file ``begun`` holds something."""
+
+    def call(*arguments: str, begun: Path) -> Result:
+        command = [sys.executable, "-c", "from mitobench_cli.main import main; main()", *arguments]
+        errors = tmp_path / "stderr"
+        with errors.open("w") as stream:
+            running = subprocess.Popen(command, cwd=tmp_path, stderr=stream, stdout=subprocess.DEVNULL)
+        try:
+            _wait_until(lambda: begun.exists() and begun.stat().st_size > 0)
+            running.send_signal(signal.SIGINT)
+            _wait_until(lambda: "once more stops at once" in errors.read_text())
+            running.send_signal(signal.SIGINT)
+            code = running.wait(timeout=20)
+        finally:
+            running.kill()
+            running.wait()
+        return Result(code, "", errors.read_text())
+
+    return call
+
+
+def _wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline, "the command did not get that far in a minute"
+        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -34,6 +34,14 @@ def test_the_generated_pages_are_what_would_be_generated_now(page):
     )
 
 
+def test_a_summary_is_a_sentence_whether_or_not_its_author_ended_it(built_in):
+    text = PAGES["components.md"](DOCS)
+    for component in built_in:
+        found = re.search(rf"^### {component.descriptor.name}\n\n(.+)$", text, re.MULTILINE)[1]
+        assert found.endswith(".")
+        assert not found.endswith("..")
+
+
 def test_every_verb_and_component_has_its_section(built_in):
     verbs, components = ((DOCS / name).read_text(encoding="utf-8") for name in ("verbs.md", "components.md"))
     assert all(f"\n## {verb}\n" in verbs for verb in VERBS)

@@ -135,3 +135,41 @@ def test_a_broken_reporter_costs_a_warning_and_its_own_file(foreign, mitobench, 
     assert sorted(p.name for p in (tmp_path / "r" / "report").iterdir()) == [
         f"leaderboard.{s}" for s in ("csv", "json", "md", "txt")
     ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("raise RuntimeError('no ink')", "RuntimeError: no ink"),
+        ("raise OSError('printer on fire')", "OSError: printer on fire"),
+        ("raise ZeroDivisionError", "ZeroDivisionError"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("return b'bytes'", "AttributeError"),
+    ],
+)
+def test_however_a_reporter_fails_it_costs_only_its_own_file(foreign, mitobench, tmp_path, statement, said):
+    foreign(FAILING_REPORTER.replace('raise ValueError("cannot draw")', statement))
+    result = mitobench(*RUN, "--metric", "toy-overlap", "--out", "r")
+    assert result.code == 0, result.err
+    assert f"warning: reporter foreign/broken failed ({said}" in result.err
+    assert (tmp_path / "r" / "report" / "leaderboard.csv").exists()
+    assert "automatic" in result.out
+
+
+def test_a_reporter_that_finds_the_disk_full_stops_the_command(foreign, mitobench):
+    full = "from mitobench.errors import ResourceError; raise ResourceError('no space left on the disk')"
+    foreign(FAILING_REPORTER.replace('raise ValueError("cannot draw")', full))
+    result = mitobench(*RUN, "--metric", "toy-overlap", "--out", "r")
+    assert result.code == 5
+    assert "no space left on the disk" in result.err
+
+
+def test_a_foreign_reporter_called_table_does_not_stand_in_for_ours(foreign, mitobench):
+    foreign(FAILING_REPORTER.replace('"broken"', '"table"'))
+    result = mitobench(*RUN, "--metric", "toy-overlap", "--out", "r")
+    assert result.code == 0, result.err
+    assert "reporter foreign/table failed (ValueError: cannot draw)" in result.err
+    shown = mitobench("leaderboard", "r")
+    assert shown.code == 0, shown.err
+    assert "automatic" in shown.out
+    assert "automatic" in result.out

@@ -161,10 +161,11 @@ def test_info_shows_every_kind_that_has_the_name_or_the_one_asked_for(mitobench)
 
 def test_info_shows_weights_with_their_licence_and_citation(mitobench):
     found = json.loads(mitobench("info", "sam", "--json").out)[0]
-    assert {w["name"] for w in found["weights"]} == {"vit_b", "vit_l", "vit_h", "vit_t"}
+    assert {"vit_b", "vit_l", "vit_h", "vit_t"} <= {w["name"] for w in found["weights"]}
     assert found["facts"]["accepts"] == "box, mask, point"
     assert "Kirillov" in found["facts"]["citation"]
-    assert {o["name"]: o for o in found["options"]}["model"]["type"] == "vit_b | vit_l | vit_h | vit_t"
+    model = {o["name"]: o for o in found["options"]}["model"]
+    assert model["type"].startswith("vit_b | vit_l | vit_h | vit_t")
 
 
 def test_info_of_a_component_that_cannot_run_here_says_why(mitobench):

@@ -190,3 +190,17 @@ def test_the_shell_completes_verbs_and_component_names(process, words, index, ex
 
 def test_the_documented_command_prints_the_completion_script(process):
     assert "_mitobench_completion" in process(_MITOBENCH_COMPLETE="bash_source").out
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "said"),
+    [
+        ("the licence has run out", 1, "the licence has run out\n"),
+        ("first\nsecond \x1b[31m", 1, "first\nsecond \\x1b[31m\n"),
+        (7, 7, ""),
+        (None, 0, ""),
+    ],
+)
+def test_what_exits_from_within_keeps_its_code_and_its_words(failing, argument, code, said):
+    result = failing(SystemExit(argument))
+    assert (result.code, result.err) == (code, said)

@@ -208,6 +208,20 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_resumes(tmp_path, pr
     assert f"{12 - finished} done, 0 failed, {finished} were stored" in again.err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_ctrl_c_twice_stops_at_once_and_the_same_command_resumes(twice_interrupted, mitobench, tmp_path, workers):
+    """Each image takes ten minutes; nobody waits for one."""
+    matrix = ("--metric", "toy-overlap", "--out", "r", "--batch", "1", "--workers", workers)
+    slow = ("run", "--data", "toy-discs:n=2", "--segmenter", "toy-threshold:delay=600,log=calls", *matrix)
+    result = twice_interrupted(*slow, begun=tmp_path / "calls")
+    assert result.code == 130, result.err
+    assert "stopped at once; the same command resumes" in result.err
+    again = mitobench("run", "--data", "toy-discs:n=2", "--segmenter", "toy-threshold", *matrix)
+    assert again.code == 0, again.err
+    assert "2 done, 0 failed" in again.err
+
+
 HOSTILE = """
     import mitobench
     from mitobench.descriptors import DataSourceDescriptor, SegmenterDescriptor

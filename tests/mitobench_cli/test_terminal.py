@@ -1,9 +1,12 @@
 """What is written to the terminal: aligned, inert, and JSON alone where JSON is asked for."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -42,16 +45,52 @@ def test_with_json_even_native_code_and_children_print_to_stderr():
     assert all(word in done.stderr for word in ("python", "native", "child"))
 
 
-def test_the_first_signal_asks_and_the_second_interrupts(capsys):
+def test_the_first_signal_asks_and_the_handlers_before_it_come_back(capsys):
     before = signal.getsignal(signal.SIGINT)
     with orderly_stop("stopping") as asked:
         assert not asked()
         signal.raise_signal(signal.SIGINT)
         assert asked()
         assert capsys.readouterr().err == "stopping\n"
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_the_second_signal_ends_the_process_with_its_workers_and_loses_no_output(tmp_path):
+    """Whatever the threads do; what was written before is flushed, and ``finally`` blocks do not run."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, signal, threading, time\n"
+        "from mitobench_cli.interrupts import orderly_stop\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=time.sleep, args=(600,))\n"
+        "    child.start()\n"
+        "    threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    with orderly_stop('stopping'):\n"
+        "        print(child.pid)\n"
+        "        try:\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "            signal.raise_signal(signal.SIGTERM)\n"
+        "        finally:\n"
+        "            print('too late')\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[:2] == ["stopping", "stopped at once; the same command resumes"]
+    assert "too late" not in done.stdout
+    with pytest.raises(ProcessLookupError):
+        _wait_for_end(int(done.stdout))
+
+
+def _wait_for_end(pid: int) -> None:
+    """Raises ProcessLookupError once the process is gone, or a zombie that nobody has waited for yet."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")
+        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
+            raise ProcessLookupError
+        time.sleep(0.05)
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then_and_one_at_the_end(capsys):

@@ -156,3 +156,14 @@ def test_the_fingerprint_follows_content_and_choice(build, root):
 def test_unknown_kinds_of_annotation_are_usage_errors(build, root):
     with pytest.raises(UsageError, match="'gold' or 'silver'"):
         build("ctc", root=str(root), annotation="bronze")
+
+
+def test_a_renamed_sequence_is_another_group_and_another_fingerprint(build, root):
+    before = build("ctc", root=str(root), sequence="02")
+    assert {ref.group for ref in before.refs()} == {"02"}
+    fingerprint = before.fingerprint
+    for name in ("02", "02_GT", "02_ST"):
+        (root / name).rename(root / name.replace("02", "03"))
+    after = build("ctc", root=str(root), sequence="03")
+    assert {ref.group for ref in after.refs()} == {"03"}
+    assert after.fingerprint != fingerprint

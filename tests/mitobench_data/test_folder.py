@@ -1,6 +1,8 @@
 """`folder`: pairs by stem, whatever the names, and clear words about files without a partner."""
 
+import os
 import pickle
+import sys
 import unicodedata
 
 import numpy as np
@@ -249,3 +251,27 @@ def test_the_fingerprint_follows_names_and_content(build, root, tmp_path):
     for folder in ("images", "labels"):
         (root / folder / "b.tif").rename(root / folder / "c.tif")
     assert build("folder", root=str(root)).fingerprint != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a file name be any bytes")
+@pytest.mark.parametrize("where", ["images", "labels"])
+def test_a_name_that_is_no_utf_8_is_named_and_refused(build, root, where):
+    add(root, "a", suffix=".png")
+    add(root, "b", suffix=".png")
+    strange = os.fsdecode(b"b\xff.png")
+    (root / where / "b.png").rename(root / where / strange)
+    with pytest.raises(DataError, match=r"file name b'b\\xff\.png' is not valid UTF-8.*Rename") as caught:
+        build("folder", root=str(root))
+    assert str(caught.value).encode(), "the message itself can be written anywhere"
+
+
+def test_groups_change_with_the_name_only_where_the_fingerprint_does_too(build, root):
+    add(root, "m1_a")
+    before = build("folder", root=str(root), group="^[^_]+")
+    assert next(before.refs()).group == "m1"
+    fingerprint = before.fingerprint
+    for folder in ("images", "labels"):
+        (root / folder / "m1_a.tif").rename(root / folder / "m2_a.tif")
+    after = build("folder", root=str(root), group="^[^_]+")
+    assert next(after.refs()).group == "m2"
+    assert after.fingerprint != fingerprint

@@ -1,5 +1,7 @@
 """HDF5 data sets: by key, lazily, and never outside the file."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
@@ -170,3 +172,11 @@ def test_the_fingerprint_is_of_the_content_and_the_keys(build, written, tmp_path
     copy.write_bytes(written.read_bytes())
     assert fingerprint(copy) == fingerprint(written)
     assert fingerprint(written, labels="") != fingerprint(written)
+
+
+def test_renaming_the_file_changes_neither_fingerprint_nor_group(build, written, tmp_path):
+    first = build("hdf5", file=str(written), labels="/volumes/labels")
+    group = next(first.refs()).group
+    fingerprint = first.fingerprint
+    moved = build("hdf5", file=str(shutil.copy(written, tmp_path / "b.h5")), labels="/volumes/labels")
+    assert (moved.fingerprint, {ref.group for ref in moved.refs()}) == (fingerprint, {group})

@@ -9,7 +9,7 @@ import tifffile
 from scipy import ndimage
 
 from mitobench.errors import DataError, UsageError
-from mitobench.hashing import hash_array
+from mitobench.hashing import hash_array, hash_file
 from mitobench.interfaces import DataSource
 
 
@@ -270,9 +270,13 @@ def test_a_split_without_sections_says_so(build, stack):
         list(build("tiff-stack", **stack, split="val", val=0.01).refs())
 
 
-def test_the_group_is_the_content_under_a_readable_name(build, stack, tmp_path):
-    group = next(build("tiff-stack", **stack).refs()).group
-    assert group.startswith("em-")
+def test_the_group_is_the_content_whatever_the_name(build, stack, tmp_path):
+    first = build("tiff-stack", **stack)
+    group = next(first.refs()).group
+    assert group == f"volume-{hash_file(tmp_path / 'em.tif')[:8]}"
+    renamed = {**stack, "images": str(shutil.copy(stack["images"], tmp_path / "other.tif"))}
+    assert build("tiff-stack", **renamed).fingerprint == first.fingerprint
+    assert {ref.group for ref in build("tiff-stack", **renamed).refs()} == {group}
     assert {ref.group for ref in build("tiff-stack", **stack, split="test", patch=16).refs()} == {group}
     tifffile.imwrite(tmp_path / "elsewhere.tif", np.zeros((10, 40, 60), np.uint8))
     other = next(build("tiff-stack", **{**stack, "images": str(tmp_path / "elsewhere.tif")}).refs()).group
@@ -357,8 +361,10 @@ def test_epfl_validation_is_a_block_at_the_end_of_the_training_stack(build, epfl
 
 
 def test_epfl_groups_are_the_stacks(build, epfl):
-    groups = {ref.group for ref in build("epfl", root=str(epfl)).refs()}
-    assert sorted(group.split("-")[0] for group in groups) == ["testing", "training"]
+    groups = {ref.id.partition("_")[0]: ref.group for ref in build("epfl", root=str(epfl)).refs()}
+    assert groups == {name: f"volume-{hash_file(epfl / f'{name}.tif')[:8]}" for name in ("training", "testing")}
+    as_stack = next(build("tiff-stack", images=str(epfl / "training.tif")).refs())
+    assert as_stack.group == groups["training"], "the same stack is the same specimen, however it is read"
 
 
 def test_epfl_without_a_testing_stack_splits_the_training_stack(build, epfl):

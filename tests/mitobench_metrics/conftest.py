@@ -1,6 +1,8 @@
 """Builders of the smallest real inputs that a metric takes."""
 
+import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,14 @@ def _segmentation(prediction: ArrayLike, **given: Any) -> Segmentation:
 
 def _totals(*measured: ImageStatistics) -> dict[str, np.ndarray]:
     return {name: np.sum([one.image[name] for one in measured]) for name in measured[0].image}
+
+
+@pytest.fixture(scope="session")
+def stardist() -> ModuleType:
+    """``stardist.matching``, the independent implementation; skips where there is no stardist for this Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("stardist.matching", reason="stardist is not installed (of the test extra)")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Object scores: equal to stardist's where the definitions coincide, and to hand counts where they do not."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
@@ -15,10 +14,6 @@ from mitobench.prompts import Prompts
 from mitobench_metrics.instance import InstanceMetric
 from mitobench_metrics.matching import THRESHOLDS, TWENTIETHS
 from mitobench_metrics.options import InstanceOptions
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from stardist.matching import matching, matching_dataset
 
 METRIC = InstanceMetric(InstanceOptions(), BuildContext())
 STARDIST = InstanceMetric(InstanceOptions(convention="stardist"), BuildContext())
@@ -58,8 +53,8 @@ def check_against_stardist(ours, theirs):
 
 @settings(deadline=None, max_examples=150)
 @given(pair=label_pairs())
-def test_counts_and_scores_equal_stardist(score, sample, segmentation, pair):
-    theirs = matching(*pair, thresh=FLOATS)
+def test_counts_and_scores_equal_stardist(stardist, score, sample, segmentation, pair):
+    theirs = stardist.matching(*pair, thresh=FLOATS)
     check_against_stardist(score(STARDIST, *pair), theirs)
     measured = METRIC.statistics(sample(pair[0]), segmentation(pair[1]), Prompts())
     for t, their in zip(THRESHOLDS, theirs, strict=True):
@@ -67,11 +62,11 @@ def test_counts_and_scores_equal_stardist(score, sample, segmentation, pair):
         assert counts == (their.tp, their.fp, their.fn)
 
 
-def test_pooled_scores_equal_stardist_over_a_data_set(sample, segmentation, totals):
+def test_pooled_scores_equal_stardist_over_a_data_set(stardist, sample, segmentation, totals):
     rng = np.random.default_rng(3)
     references = [np.kron(rng.integers(0, 6, (6, 6)), np.ones((5, 5), int)) for _ in range(4)]
     predictions = [np.where(rng.random(r.shape) < 0.85, r, 0) for r in references]
-    theirs = matching_dataset(references, predictions, thresh=FLOATS, show_progress=False)
+    theirs = stardist.matching_dataset(references, predictions, thresh=FLOATS, show_progress=False)
     measured = [
         STARDIST.statistics(sample(r), segmentation(p), Prompts()) for r, p in zip(references, predictions, strict=True)
     ]
@@ -79,12 +74,17 @@ def test_pooled_scores_equal_stardist_over_a_data_set(sample, segmentation, tota
 
 
 @pytest.mark.parametrize("k", TWENTIETHS)
-def test_an_iou_of_exactly_t_is_a_match_here_and_in_stardist(score, k):
+def test_an_iou_of_exactly_t_is_a_match_in_stardist_too(stardist, score, k):
     pair = exact_iou(k)
     t = THRESHOLDS[k - 10]
-    assert score(METRIC, *pair)[f"SA@{t}"] == 1
-    assert score(STARDIST, *pair)[f"SA@{t} [stardist]"] == 1 == matching(*pair, thresh=k / 20).accuracy
-    assert score(METRIC, *pair)["mSA"] == pytest.approx((k - 9) / 10)
+    assert score(STARDIST, *pair)[f"SA@{t} [stardist]"] == 1 == stardist.matching(*pair, thresh=k / 20).accuracy
+
+
+@pytest.mark.parametrize("k", TWENTIETHS)
+def test_an_iou_of_exactly_t_is_a_match_at_this_threshold_and_those_below(score, k):
+    ours = score(METRIC, *exact_iou(k))
+    assert ours[f"SA@{THRESHOLDS[k - 10]}"] == 1
+    assert ours["mSA"] == pytest.approx((k - 9) / 10)
 
 
 @pytest.mark.parametrize("tool", ["cellpose", "microsam"])

@@ -17,7 +17,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import torch
     from monai.metrics import compute_hausdorff_distance, compute_surface_dice
-    from stardist.matching import matching
 
 pytestmark = [
     pytest.mark.real_data,
@@ -35,10 +34,10 @@ def section(real_data):
     return reference, prediction
 
 
-def test_instance_scores_equal_stardist_on_a_section(score, section):
+def test_instance_scores_equal_stardist_on_a_section(stardist, score, section):
     metric = InstanceMetric(InstanceOptions(convention="stardist"), BuildContext())
     ours = score(metric, *section)
-    theirs = matching(*section, thresh=[float(t) for t in THRESHOLDS])
+    theirs = stardist.matching(*section, thresh=[float(t) for t in THRESHOLDS])
     assert 0 < theirs[0].tp < theirs[0].n_true + theirs[0].fp
     for t, their in zip(THRESHOLDS, theirs, strict=True):
         assert ours[f"SA@{t} [stardist]"] == pytest.approx(their.accuracy)

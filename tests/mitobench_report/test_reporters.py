@@ -1,6 +1,7 @@
 """The reporters show the same leaderboard in four forms, and nothing in it can act."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -123,9 +124,9 @@ def test_oracle_and_automatic_cells_do_not_share_a_table(render, name):
 @pytest.mark.parametrize("name", ["table", "md"])
 def test_only_headline_scores_are_shown_unless_all_are_asked_for(render, name):
     assert "SA@0.95" not in render(name)
-    assert "SA@0.95" in render(name, scores="all")
+    assert "SA@0.95" in html.unescape(render(name, scores="all"))
     plain = Leaderboard(tables=(replace(TABLE, columns=tuple(replace(c, headline=False) for c in COLUMNS)),))
-    assert "SA@0.95" in render(name, plain)
+    assert "SA@0.95" in html.unescape(render(name, plain))
 
 
 @pytest.mark.parametrize("name", ["table", "md"])
@@ -176,6 +177,15 @@ def test_markdown_shows_hostile_text_as_text(render):
 def test_markdown_names_are_code_unless_code_cannot_hold_them(render):
     text = render("md")
     assert "| `none` | `unet:threshold=0.3` |" in text
+
+
+def test_markdown_text_makes_no_link_and_mentions_nobody():
+    from mitobench_report.markdown import escape
+
+    text = "see www.evil.com, WWW.evil.com or https://evil.com/?a=b @me a@b.org"
+    shown = escape(text)
+    assert not re.search(r"(?i)www\.|://|@", shown)
+    assert html.unescape(shown) == text
 
 
 def test_csv_holds_every_score_in_full(render):
