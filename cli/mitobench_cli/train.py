@@ -13,7 +13,7 @@ from mitobench_cli.progress import ProgressLine
 from mitobench_cli.terminal import debug_option, discover, json_option, only_json, say, show, show_json
 
 if TYPE_CHECKING:
-    from mitobench.interfaces import TrainingEvent, TrainingResult
+    from mitobench.interfaces import DataSource, TrainingEvent, TrainingResult
     from mitobench.plugins import Plugins
 
 __all__ = ["command"]
@@ -23,8 +23,15 @@ INTERRUPTED = 130
 
 @click.command("train")
 @click.argument("trainer", type=SpecType("trainer"))
-@click.option("--data", required=True, type=SpecType("data"), help="The data source to learn from.")
-@click.option("--validation", type=SpecType("data"), help="The data source to choose by; default: a part of --data.")
+@click.option(
+    "--data", required=True, multiple=True, type=SpecType("data"), help="A data source to learn from; may be repeated."
+)
+@click.option(
+    "--validation",
+    multiple=True,
+    type=SpecType("data"),
+    help="A data source to choose by; may be repeated. Default: a part of --data.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The checkpoint (.safetensors) to write.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue a training that was stopped.")
 @click.option("--force", is_flag=True, help="Replace a finished checkpoint.")
@@ -35,8 +42,8 @@ INTERRUPTED = 130
 @debug_option
 def command(
     trainer: Spec,
-    data: Spec,
-    validation: Spec | None,
+    data: tuple[Spec, ...],
+    validation: tuple[Spec, ...],
     out: Path | None,
     resume: bool,
     force: bool,
@@ -50,7 +57,7 @@ def command(
     TRAINER is a trainer's spec, such as unet:epochs=40. The checkpoint carries a card that says what it was trained on.
     Ctrl-C leaves a state beside it from which the same command goes on.
     """
-    path = out or Path("models") / f"{trainer.name}-{data.name}.safetensors"
+    path = out or Path("models") / f"{trainer.name}-{data[0].name}.safetensors"
     with only_json(as_json):
         plugins = discover()
         plugins.find("trainer", trainer)
@@ -81,8 +88,8 @@ def _resume_state(path: Path) -> Path:
 def _train(
     plugins: "Plugins",
     trainer: Spec,
-    data: Spec,
-    validation: Spec | None,
+    data: tuple[Spec, ...],
+    validation: tuple[Spec, ...],
     out: Path,
     *,
     seed: int,
@@ -90,7 +97,7 @@ def _train(
     resume: bool,
     offline: bool,
 ) -> "TrainingResult":
-    from mitobench.components import open_source, plan_component
+    from mitobench.components import plan_component
     from mitobench.interfaces import TrainingRequest
     from mitobench.weights import WeightsStore
 
@@ -98,8 +105,8 @@ def _train(
     planned = plan_component("trainer", trainer, plugins, WeightsStore(plugins, offline=offline), base=here)
     if planned.missing:
         raise MissingError(planned.missing)
-    described, training = open_source(data, plugins, base=here, seed=seed)
-    held_out = None if validation is None else open_source(validation, plugins, base=here, seed=seed)[1]
+    label, training = _open(data, plugins, here, seed)
+    held_out = _open(validation, plugins, here, seed)[1] if validation else None
     samples = sum(1 for _ in training.refs())
     with (
         ProgressLine("steps") as line,
@@ -109,13 +116,23 @@ def _train(
             training=training,
             validation=held_out,
             out=out,
-            data={"spec": described.label, "fingerprint": training.fingerprint, "samples": samples},
+            data={"spec": label, "fingerprint": training.fingerprint, "samples": samples},
             resume=resume,
             report=lambda event: _show_event(line, event),
             should_stop=should_stop,
         )
         result: TrainingResult = planned.build(plugins, device=device, seed=seed).train(request)
     return result
+
+
+def _open(specs: tuple[Spec, ...], plugins: "Plugins", base: Path, seed: int) -> "tuple[str, DataSource]":
+    """The data sources as one, and how tables show them."""
+    from mitobench.combined import CombinedSource
+    from mitobench.components import open_source
+
+    opened = [open_source(spec, plugins, base=base, seed=seed) for spec in specs]
+    source = opened[0][1] if len(opened) == 1 else CombinedSource([source for _, source in opened])
+    return " + ".join(described.label for described, _ in opened), source
 
 
 def _show_event(line: ProgressLine, event: "TrainingEvent") -> None:

@@ -95,7 +95,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         heads=6,
         global_blocks=(2, 5),
         window=1,
-        image_size=512,
+        image_size=256,
         prompt_dim=128,
         decoder_mlp=512,
     ),

@@ -85,11 +85,13 @@ def load_decoder(path: Path, base: LoadedSam) -> LoadedSam:
             "Give the weights it was trained on with model= or base=."
         )
     state = _safetensors(path)
-    parts = _PARTS[str(card.trainer.get("trained", "decoder"))]
+    parts = _PARTS.get(str(card.trainer.get("trained")), _PARTS["decoder"])
     foreign = [key for key in state if key.partition(".")[0] not in parts]
     if foreign:
         expected = " and ".join(f"{part}.*" for part in parts)
-        raise MissingError(f"{path}: holds {foreign[0]!r}; expected only {expected}, by what its card says was trained.")
+        raise MissingError(
+            f"{path}: holds {foreign[0]!r}; expected only {expected}, by what its card says was trained."
+        )
     for part in parts:
         own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
         if part == "lora":

@@ -1,14 +1,23 @@
 """The options of ``sam`` and ``sam-ft``."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mitobench.options import ComponentOptions, InputPath, WeightsRef
 
-__all__ = ["FineTunedSamOptions", "PromptingOptions", "SamOptions"]
+__all__ = ["BUNDLED_DECODER", "FineTunedSamOptions", "ModelName", "PromptingOptions", "SamOptions", "weights_name"]
 
-ModelName = Literal["vit_b", "vit_l", "vit_h", "vit_t"]
+ModelName = Literal["vit_b", "vit_l", "vit_h", "vit_t", "tiny"]
+
+
+BUNDLED_DECODER = "sam-ft-em"
+"""The fine-tuned decoder that comes with mitobench."""
+
+
+def weights_name(model: ModelName) -> str:
+    """The name under which a model's weights are registered."""
+    return "sam-tiny" if model == "tiny" else model
 
 
 class PromptingOptions(ComponentOptions):
@@ -16,7 +25,9 @@ class PromptingOptions(ComponentOptions):
 
     not_identity: ClassVar[frozenset[str]] = frozenset({"batch"})
 
-    model: ModelName = Field("vit_b", description="image encoder: vit_b, vit_l, vit_h, or vit_t (MobileSAM)")
+    model: ModelName = Field(
+        "vit_b", description="image encoder: vit_b, vit_l, vit_h, vit_t (MobileSAM), or tiny (comes with mitobench)"
+    )
     multimask: Literal["best", "single", "auto"] = Field(
         "best",
         description="best = of SAM's three masks the one with the best predicted score; single = its one unambiguous mask; "
@@ -49,18 +60,44 @@ class SamOptions(PromptingOptions):
         """The published weights of ``model``, or ``checkpoint``."""
         if self.checkpoint is not None:
             return (WeightsRef(path=self.checkpoint),)
-        return (WeightsRef(name=self.model),)
+        return (WeightsRef(name=weights_name(self.model)),)
 
 
 class FineTunedSamOptions(PromptingOptions):
     """Options of ``sam-ft``."""
 
-    checkpoint: InputPath = Field(description="fine-tuned decoder (.safetensors with a card)")
+    multimask: Literal["best", "single", "auto"] = Field(
+        "auto",
+        description="as it was trained: auto = SAM's best of three masks for a lone point, its single mask for a box, a mask or several points; best; single",
+    )
+    checkpoint: InputPath | None = Field(
+        None,
+        description="fine-tuned weights (.safetensors with a card); without them the decoder that comes with mitobench, on model=tiny",
+    )
     base: InputPath | None = Field(
-        None, description="local weights that the decoder was trained on, in place of the published ones of model"
+        None, description="local weights that the checkpoint was trained on, in place of the published ones of model"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bundled(cls, given: Any) -> Any:
+        """Without a checkpoint the bundled one, and the model that it was trained on."""
+        if isinstance(given, dict) and given.get("checkpoint") is None and "base" not in given:
+            return {**given, "model": given.get("model", "tiny")}
+        return given
+
+    @model_validator(mode="after")
+    def _bundled_base(self) -> Self:
+        if self.checkpoint is None and (self.model != "tiny" or self.base is not None):
+            raise ValueError(
+                "without checkpoint= there is only the decoder that comes with mitobench, for model=tiny; give the checkpoint that `mitobench train sam-ft` wrote"
+            )
+        return self
+
     def weights(self) -> tuple[WeightsRef, ...]:
-        """The base weights under the role ``base``, the decoder under ``decoder``."""
-        base = WeightsRef(role="base", path=self.base) if self.base else WeightsRef(role="base", name=self.model)
+        """The base weights under the role ``base``, the fine-tuned ones under ``decoder``."""
+        known = WeightsRef(role="base", name=weights_name(self.model))
+        base = known if self.base is None else WeightsRef(role="base", path=self.base)
+        if self.checkpoint is None:
+            return base, WeightsRef(role="decoder", name=BUNDLED_DECODER)
         return base, WeightsRef(role="decoder", path=self.checkpoint)

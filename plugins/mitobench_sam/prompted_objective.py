@@ -9,7 +9,7 @@ from torch import Tensor
 from mitobench_sam.losses import Loss
 from mitobench_sam.prompt_simulation import Simulated
 
-__all__ = ["Objective", "Judged", "overlap", "predict"]
+__all__ = ["Judged", "Objective", "overlap", "predict"]
 
 _SURELY_NOT = -30.0
 

@@ -2,7 +2,7 @@
 
 from mitobench.descriptors import WeightsFile
 
-__all__ = ["CITATION_MOBILE_SAM", "CITATION_SAM", "PUBLISHED"]
+__all__ = ["BUNDLED", "CITATION_MICRO_SAM", "CITATION_MOBILE_SAM", "CITATION_SAM", "PUBLISHED"]
 
 CITATION_SAM = (
     "Kirillov et al., Segment Anything, Proceedings of the IEEE/CVF International Conference on Computer Vision (ICCV), "
@@ -11,6 +11,9 @@ CITATION_SAM = (
 CITATION_MOBILE_SAM = (
     "Zhang et al., Faster Segment Anything: Towards Lightweight SAM for Mobile Applications, 2023, "
     "https://arxiv.org/abs/2306.14289"
+)
+CITATION_MICRO_SAM = (
+    "Archit et al., Segment Anything for Microscopy, Nature Methods 22, 2025, doi:10.1038/s41592-024-02580-4"
 )
 _SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything"
 _MOBILE_SAM_URL = (
@@ -53,5 +56,26 @@ PUBLISHED: tuple[WeightsFile, ...] = (
         licence="Apache-2.0",
         citation=CITATION_MOBILE_SAM,
         summary="MobileSAM: SAM's decoder on a TinyViT image encoder",
+    ),
+)
+
+BUNDLED: tuple[WeightsFile, ...] = (
+    WeightsFile(
+        name="sam-tiny",
+        bundled="mitobench_sam:weights/sam-tiny.safetensors",
+        sha256="2a8573afe45df3576a286be77df8d5b002034d10a0b82aa485391afd69833eb9",
+        size=7203544,
+        licence="Apache-2.0",
+        citation=CITATION_MICRO_SAM,
+        summary="SAM's decoder on a small image encoder, trained by mitobench on generated images and BBBC038 nuclei (CC0)",
+    ),
+    WeightsFile(
+        name="sam-ft-em",
+        bundled="mitobench_sam:weights/sam-ft-em.safetensors",
+        sha256="76634df6d4a6012964280c769cf31ab816c0c4efba8e50cbfb47fa575c3d86d9",
+        size=1677816,
+        licence="Apache-2.0",
+        citation=CITATION_MICRO_SAM,
+        summary="the mask decoder of sam-tiny, fine-tuned by mitobench on generated electron microscopy",
     ),
 )

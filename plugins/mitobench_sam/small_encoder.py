@@ -1,5 +1,7 @@
 """A small image encoder for SAM: convolutions at strides 4 and 8, convolutions and a little attention at stride 16."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -71,8 +73,10 @@ class SmallEncoder(nn.Module):
         self.img_size = img_size
         widths = (width // 4, width // 2, width)
         self.stem = nn.Conv2d(3, widths[0], 4, stride=4)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        early = [nn.Sequential(*(_ConvBlock(w) for _ in range(n))) for w, n in zip(widths[:-1], _EARLY_BLOCKS, strict=True)]
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        early = [
+            nn.Sequential(*(_ConvBlock(w) for _ in range(n))) for w, n in zip(widths[:-1], _EARLY_BLOCKS, strict=True)
+        ]
         late = (_AttentionBlock(width, heads) if i in global_blocks else _ConvBlock(width) for i in range(depth))
         self.stages = nn.ModuleList([*early, nn.Sequential(*late)])
         self.lateral = nn.ModuleList(

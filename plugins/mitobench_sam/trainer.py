@@ -1,22 +1,25 @@
 """The trainers ``sam`` (a small SAM from random weights) and ``sam-ft`` (fine-tuning on a base)."""
 
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from segment_anything.modeling import Sam
+from torch import Tensor
+from torch.nn import functional
 
 from mitobench.checkpoints import Card
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
 from mitobench.seeds import derive_seed
-from mitobench_sam.architecture import ARCHITECTURES, Architecture, random_sam
+from mitobench_sam.architecture import PATCH, Architecture, random_sam
 from mitobench_sam.loading import load_sam
 from mitobench_sam.trainer_options import FineTuneOptions, PromptedTrainingOptions, ScratchOptions
 from mitobench_sam.training_images import read_images
 from mitobench_sam.training_task import PromptedTask
 from mitobench_torch.devices import resolve_device
 from mitobench_torch.training import Outcome, Schedule, library_versions, resume_path, run_training
-from mitobench_torch.weights import save_state
+from mitobench_torch.weights import load_into, save_state
 
 __all__ = ["VERSION", "SamFineTuner", "SamTrainer"]
 
@@ -108,8 +111,9 @@ class _PromptedTrainer(Generic[Options]):
                 "steps": outcome.step,
                 "pieces_per_step": task.pieces,
                 "seconds": round(outcome.seconds, 1),
+                "start_sha256": base,
             },
-            base_sha256=base,
+            base_sha256=base if self.component == "sam-ft" else "",
             training_origins=tuple(sorted({origin for fact in facts for origin in fact.origins})),
             training_groups=tuple(sorted({group for fact in facts for group in fact.groups})),
             data={
@@ -131,8 +135,39 @@ class SamTrainer(_PromptedTrainer[ScratchOptions]):
     component = "sam"
 
     def _start(self) -> tuple[Sam, Architecture, str]:
-        architecture = ARCHITECTURES[self._options.architecture]
-        return random_sam(architecture, derive_seed(self._context.seed, "sam", "weights") >> 1), architecture, ""
+        options = self._options
+        architecture = Architecture(
+            encoder="small",
+            embed_dim=options.width,
+            depth=options.depth,
+            heads=options.heads,
+            global_blocks=options.attention,
+            window=1,
+            image_size=options.image_size,
+            prompt_dim=options.prompt_dim,
+            decoder_mlp=options.decoder_mlp,
+        )
+        sam = random_sam(architecture, derive_seed(self._context.seed, "sam", "weights") >> 1)
+        path = self._context.weights.get("init", options.init)
+        if path is None:
+            return sam, architecture, ""
+        start = load_sam(path, "tiny")
+        if replace(start.architecture, image_size=architecture.image_size) != architecture:
+            raise MissingError(
+                f"{path}: a SAM with {start.architecture.plain()}, expected {architecture.plain()} but for image_size. Give the same sizes."
+            )
+        state = start.sam.state_dict()
+        state[_POSITION] = _resized(state[_POSITION], architecture.image_size // PATCH)
+        load_into(sam, state, source=str(path))
+        return sam, architecture, start.sha256
+
+
+_POSITION = "image_encoder.pos_embed"
+
+
+def _resized(position: Tensor, side: int) -> Tensor:
+    """An encoder's positional embedding (1, C, h, w) for another image size."""
+    return functional.interpolate(position, (side, side), mode="bicubic", align_corners=False)
 
 
 class SamFineTuner(_PromptedTrainer[FineTuneOptions]):
@@ -144,6 +179,8 @@ class SamFineTuner(_PromptedTrainer[FineTuneOptions]):
         path = self._context.weights.get("base", self._options.base)
         if path is None:
             wanted = self._options.weights()[0].name
-            raise MissingError(f"sam-ft: the weights {wanted!r} are not here. Run `mitobench weights fetch {wanted}` or give base=.")
+            raise MissingError(
+                f"sam-ft: the weights {wanted!r} are not here. Run `mitobench weights fetch {wanted}` or give base=."
+            )
         loaded = load_sam(path, self._options.model)
         return loaded.sam, loaded.architecture, loaded.sha256

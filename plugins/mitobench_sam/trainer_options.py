@@ -5,9 +5,11 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from mitobench.options import ComponentOptions, InputPath, WeightsRef
+from mitobench_sam.options import ModelName, weights_name
 
 __all__ = ["FineTuneOptions", "PromptedTrainingOptions", "ScratchOptions"]
 
+PromptName = Literal["box", "union-box", "point", "mask", "mixed"]
 LOSS_NAMES = ("dice-ce", "dice", "ce", "focal", "boundary", "hausdorff")
 
 
@@ -16,7 +18,7 @@ class PromptedTrainingOptions(ComponentOptions):
 
     not_identity: ClassVar[frozenset[str]] = frozenset({"cache_dir"})
 
-    prompt: Literal["box", "union-box", "point", "mask", "mixed"] = Field(
+    prompt: PromptName = Field(
         "box",
         description="what the decoder is shown of an object: its box; union-box = one box around all objects of the image, which are then one target; point; its low-resolution mask; mixed = box, point or mask in turn",
     )
@@ -25,7 +27,9 @@ class PromptedTrainingOptions(ComponentOptions):
         0.0, ge=0, le=1, description="each side of a box moves by up to this share of the box's own side, in or out"
     )
     box_margin: int = Field(
-        0, ge=0, description="each side of a box moves outward by a uniform whole number of pixels below this (published: 20)"
+        0,
+        ge=0,
+        description="each side of a box moves outward by a uniform whole number of pixels below this (published: 20)",
     )
     objects: Literal["one", "many"] = Field(
         "many", description="one = per image and step one random object is the target; many = up to max_objects at once"
@@ -43,7 +47,9 @@ class PromptedTrainingOptions(ComponentOptions):
         description="which of SAM's masks are trained: auto = the best of three for a lone point, the single one otherwise; single; both = the single one and the best of three",
     )
     loss: str = Field("dice-ce", description=f"{', '.join(LOSS_NAMES)}, or a weighted sum such as dice-ce+0.5*boundary")
-    iou_weight: float = Field(0.0, ge=0, description="weight of the squared error of the predicted IoU (0 = not trained)")
+    iou_weight: float = Field(
+        0.0, ge=0, description="weight of the squared error of the predicted IoU (0 = not trained)"
+    )
     optimiser: Literal["adam", "adamw"] = Field("adam", description="adam or adamw")
     lr: float = Field(1e-5, gt=0, description="highest learning rate")
     weight_decay: float = Field(0.0, ge=0, description="weight decay")
@@ -53,13 +59,20 @@ class PromptedTrainingOptions(ComponentOptions):
     )
     clip: float = Field(0.0, ge=0, description="largest norm of the gradient (0 = any)")
     averaging: float = Field(
-        0.0, ge=0, lt=1, description="decay of the moving average of the weights that is validated and kept; 0 = the weights themselves"
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of the moving average of the weights that is validated and kept; 0 = the weights themselves",
     )
     epochs: int = Field(5, ge=1, description="passes over the training samples")
     minutes: float | None = Field(
-        None, gt=0, description="end after this much training time if that comes first; such a training does not repeat bit for bit"
+        None,
+        gt=0,
+        description="end after this much training time if that comes first; such a training does not repeat bit for bit",
     )
-    patience: int = Field(0, ge=0, description="stop after this many epochs without a better validation score; 0 = never")
+    patience: int = Field(
+        0, ge=0, description="stop after this many epochs without a better validation score; 0 = never"
+    )
     batch: int = Field(2, ge=1, description="images per step; cut into smaller pieces where memory runs out")
     augment: int = Field(
         0,
@@ -67,7 +80,10 @@ class PromptedTrainingOptions(ComponentOptions):
         description="augmented copies of each sample beside the sample itself; with a frozen encoder each is encoded once, otherwise any number above 0 draws a new copy every time",
     )
     validation_share: float = Field(
-        0.1, gt=0, lt=1, description="without a validation source: the last share of the samples, at least one, is held out"
+        0.1,
+        gt=0,
+        lt=1,
+        description="without a validation source: the last share of the samples, at least one, is held out",
     )
     cache: Literal["memory", "off"] = Field(
         "memory", description="where a frozen encoder's embeddings are kept (16 bit); off = encode in every step"
@@ -84,13 +100,17 @@ class PromptedTrainingOptions(ComponentOptions):
     def _known_loss(cls, value: str) -> str:
         names = [part.rpartition("*")[2] for part in value.replace(" ", "").split("+")]
         if wrong := [name for name in names if name not in LOSS_NAMES]:
-            raise ValueError(f"{wrong[0]!r} is no loss; expected {', '.join(LOSS_NAMES)} or a sum such as dice-ce+0.5*boundary")
+            raise ValueError(
+                f"{wrong[0]!r} is no loss; expected {', '.join(LOSS_NAMES)} or a sum such as dice-ce+0.5*boundary"
+            )
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.prompt == "union-box" and self.rounds > 1:
-            raise ValueError("prompt=union-box has one target per image; iterative prompting (rounds) needs prompt=box, point or mixed")
+            raise ValueError(
+                "prompt=union-box has one target per image; iterative prompting (rounds) needs prompt=box, point or mixed"
+            )
         return self
 
     @property
@@ -102,7 +122,7 @@ class PromptedTrainingOptions(ComponentOptions):
 class FineTuneOptions(PromptedTrainingOptions):
     """Options of the trainer ``sam-ft``."""
 
-    model: Literal["vit_b", "vit_l", "vit_h", "vit_t", "tiny"] = Field("vit_b", description="the SAM to start from")
+    model: ModelName = Field("vit_b", description="the SAM to start from")
     base: InputPath | None = Field(None, description="local weights in place of the published ones of model")
     train: Literal["decoder", "lora", "all"] = Field(
         "decoder",
@@ -119,15 +139,13 @@ class FineTuneOptions(PromptedTrainingOptions):
         """The base weights, under the role ``base``."""
         if self.base is not None:
             return (WeightsRef(role="base", path=self.base),)
-        return (WeightsRef(role="base", name="sam-tiny" if self.model == "tiny" else self.model),)
+        return (WeightsRef(role="base", name=weights_name(self.model)),)
 
 
 class ScratchOptions(PromptedTrainingOptions):
     """Options of the trainer ``sam``: a whole small SAM from random weights, by iterative prompting."""
 
-    prompt: Literal["box", "union-box", "point", "mask", "mixed"] = Field(
-        "mixed", description=PromptedTrainingOptions.model_fields["prompt"].description
-    )
+    prompt: PromptName = Field("mixed", description=PromptedTrainingOptions.model_fields["prompt"].description)
     point: Literal["centroid", "random"] = Field("random", description="where on the object a point prompt lies")
     box_jitter: float = Field(
         0.05, ge=0, le=1, description=PromptedTrainingOptions.model_fields["box_jitter"].description
@@ -151,4 +169,20 @@ class ScratchOptions(PromptedTrainingOptions):
     max_objects: int = Field(8, ge=1, le=1024, description="objects of an image in one step")
     batch: int = Field(4, ge=1, description="images per step; cut into smaller pieces where memory runs out")
     augment: int = Field(1, ge=0, description="0 = the samples as they are, otherwise a new augmented copy every time")
-    architecture: Literal["tiny"] = Field("tiny", description="the SAM to build")
+    image_size: int = Field(256, ge=32, le=4096, description="side of the square input in pixels, a multiple of 16")
+    width: int = Field(
+        192, ge=16, le=1024, description="channels at stride 16; half and a quarter of it at strides 8 and 4"
+    )
+    depth: int = Field(6, ge=1, le=64, description="blocks at stride 16")
+    heads: int = Field(6, ge=1, le=64, description="attention heads")
+    attention: tuple[int, ...] = Field((2, 5), description="which of these blocks attend to the whole image")
+    prompt_dim: int = Field(128, ge=16, le=1024, description="channels of embeddings and prompts, a multiple of 16")
+    decoder_mlp: int = Field(512, ge=16, le=4096, description="inner width of the mask decoder's perceptrons")
+    init: InputPath | None = Field(
+        None,
+        description="start from what this trainer wrote before, with the same sizes except image_size, instead of random weights",
+    )
+
+    def weights(self) -> tuple[WeightsRef, ...]:
+        """The checkpoint to start from, if any."""
+        return () if self.init is None else (WeightsRef(role="init", path=self.init),)

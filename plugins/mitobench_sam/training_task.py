@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from torch import Tensor
 
@@ -98,8 +99,6 @@ class PromptedTask:
         """Whether the validation score has not risen for ``patience`` epochs."""
         return bool(self._options.patience) and self._since >= self._options.patience
 
-    # Steps
-
     def step(self, step: int, progress: float) -> Mapping[str, float]:
         """One optimiser step over ``batch`` images; in more pieces from now on where memory runs out."""
         for group in self._optimiser.param_groups:
@@ -184,8 +183,6 @@ class PromptedTask:
             torch.autograd.backward(images, leaf.grad)
         return total
 
-    # Images
-
     @property
     def _side(self) -> int:
         return int(self._sam.image_encoder.img_size)
@@ -205,14 +202,14 @@ class PromptedTask:
     def _encoded(self, sam: Sam, samples: Sequence[Sample]) -> Tensor:
         """Embeddings float32 (B, C, g, g): cached where the encoder is frozen, else made now, with gradients."""
         if self._frozen and self._options.cache == "memory":
-            return torch.stack([self.embeddings.of(s.image) for s in samples]).to(self._device).float()
+            return torch.stack([self.embeddings.of(s.image).float() for s in samples]).to(self._device)
         encoder = sam.image_encoder
         inputs = [network_input(s.image, self._frame(s), sam.pixel_mean, sam.pixel_std) for s in samples]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen):
             made: Tensor = encoder(torch.stack(inputs)).float()
         return made
 
-    def _embedded(self, picture: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+    def _embedded(self, picture: NDArray[np.uint8]) -> Tensor:
         frame = Frame.of((picture.shape[0], picture.shape[1]), self._side)
         pixels = network_input(picture, frame, self._sam.pixel_mean, self._sam.pixel_std)
         with torch.no_grad(), self._autocast():
@@ -222,13 +219,13 @@ class PromptedTask:
     def _frame(self, sample: Sample) -> Frame:
         return Frame.of(sample.shape, self._side)
 
-    # Validation
-
     def validate(self) -> Mapping[str, float]:
         """IoU and Dice of the held-out samples' masks at low resolution, mean over prompts; the score is the mean IoU of the kinds."""
-        kinds: tuple[Kind, ...] = ("box", "point") if self._options.prompt == "mixed" else (_kind(self._options.prompt, 0),)
+        kinds: tuple[Kind, ...] = (
+            ("box", "point") if self._options.prompt == "mixed" else (_kind(self._options.prompt, 0),)
+        )
         with torch.no_grad(), self._autocast(), device_memory():
-            found = {kind: [] for kind in kinds}
+            found: dict[Kind, list[Tensor]] = {kind: [] for kind in kinds}
             for index in range(len(self.validation)):
                 for kind, scores in self._validated(self.validation[index], kinds).items():
                     found[kind].append(scores)
@@ -261,8 +258,6 @@ class PromptedTask:
             pair = overlap(seen.masked_fill(hidden, -1), targets.low.masked_fill(hidden, 0))
             scores[kind] = torch.stack(pair, 1)
         return scores
-
-    # State
 
     def weights(self) -> Mapping[str, Tensor]:
         """The trained weights that were scored."""

@@ -130,8 +130,40 @@ def test_ctrl_c_leaves_a_state_from_which_the_same_command_goes_on(train, tmp_pa
     assert not state.exists()
 
 
+def test_ctrl_c_twice_stops_at_once_and_the_same_command_resumes(train, twice_interrupted, tmp_path):
+    """A step takes ten minutes; nobody waits for it."""
+    state = tmp_path / "c.safetensors.resume"
+    slow = ("train", "counter:delay=600", "--data", "toy-discs", "--out", "c.safetensors")
+    result = twice_interrupted(*slow, begun=state)
+    assert result.code == 130, result.err
+    assert "stopped at once; the same command resumes" in result.err
+    assert state.read_text() == "1"
+    assert not (tmp_path / "c.safetensors").exists()
+    assert train("counter", "--data", "toy-discs", "--out", "c.safetensors").code == 0
+    assert not state.exists()
+
+
 def test_no_resume_starts_anew(train, tmp_path):
     (tmp_path / "c.safetensors.resume").write_text("3")
     assert "1/4" not in train("counter", "--data", "toy-discs", "--out", "c.safetensors").err
     (tmp_path / "d.safetensors.resume").write_text("not json")
     assert train("counter", "--data", "toy-discs", "--out", "d.safetensors", "--no-resume").code == 0
+
+
+def test_several_data_sources_are_learnt_from_together(train, tmp_path):
+    result = train(
+        "counter",
+        "--data",
+        "toy-discs:n=3",
+        "--data",
+        "toy-discs:n=2",
+        "--validation",
+        "toy-discs:n=1",
+        "--out",
+        "m.safetensors",
+    )
+    assert result.code == 0
+    card = read_card(tmp_path / "m.safetensors")
+    assert card.data["spec"] == "toy-discs:n=3 + toy-discs:n=2"
+    assert card.data["samples"] == 5
+    assert card.metrics["held out"] == 1

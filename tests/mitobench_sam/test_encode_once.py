@@ -60,7 +60,7 @@ def test_four_prompters_and_two_decoders_encode_each_image_once(data, tiny_path,
         data=(parse_spec(data),),
         prompters=tuple(map(parse_spec, PROMPTERS)),
         segmenters=(
-            parse_spec(f"sam:checkpoint={tiny_path}"),
+            parse_spec(f"sam:checkpoint={tiny_path},multimask=auto"),
             parse_spec(f"sam-ft:base={tiny_path},checkpoint={decoder_path}"),
         ),
     )

@@ -32,7 +32,7 @@ def decoder(official, tiny_path, tmp_path):
 
 
 def test_with_its_bases_own_decoder_it_is_sam(tiny_path, decoder, sam, sam_ft, sample):
-    plain, tuned = sam(tiny_path), sam_ft(tiny_path, decoder())
+    plain, tuned = sam(tiny_path, multimask="auto"), sam_ft(tiny_path, decoder())
     picture, prompts = sample((200, 256)), Prompts(boxes=BOXES)
     encoding = plain.encode([picture.image])[0]
     first, second = plain.segment(encoding, picture, prompts), tuned.segment(encoding, picture, prompts)
@@ -86,6 +86,12 @@ def test_its_weights_are_a_base_and_a_decoder(tmp_path):
     assert (local.name, local.path) == ("", tmp_path / "b.pth")
 
 
-def test_a_decoder_is_required():
-    with pytest.raises(UsageError, match="'checkpoint' is required"):
-        parse_options(FineTunedSamOptions, {}, owner="sam-ft")
+def test_without_a_checkpoint_it_is_the_bundled_decoder_on_the_tiny_sam():
+    options = parse_options(FineTunedSamOptions, {}, owner="sam-ft")
+    assert [(w.role, w.name) for w in options.weights()] == [("base", "sam-tiny"), ("decoder", "sam-ft-em")]
+
+
+@pytest.mark.parametrize("given", [{"model": "vit_b"}, {"base": "b.pth"}, {"model": "tiny", "base": "b.pth"}], ids=str)
+def test_another_base_needs_a_checkpoint(given):
+    with pytest.raises(UsageError, match="mitobench train sam-ft"):
+        parse_options(FineTunedSamOptions, given, owner="sam-ft")
