@@ -1,10 +1,14 @@
 """Shared by all tests: where the real data are, and a foreign plugin that is installed for every test."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 import pytest
+
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401  (before TensorFlow, which stardist imports too; see mitobench_keras.runtime)
 
 TOY = Path(__file__).parent / "toy_distribution"
 if str(TOY) not in sys.path:

@@ -4,6 +4,7 @@ Every other module of this plugin takes ``tf`` and ``keras`` from here, so that 
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import re
@@ -48,7 +49,19 @@ def _without_log_lines() -> Iterator[None]:
                     os.write(2, line)
 
 
+def _load_triton_first() -> None:
+    """Load torch's compiler before TensorFlow: both bring an LLVM, and only in this order do they share a process.
+
+    The other way round, importing triton (which torchvision does through torch) ends the process: "LLVM ERROR: inconsistency in
+    registered CommandLine options", seen with TensorFlow 2.21 and triton 3.9.
+    """
+    if "tensorflow" not in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("triton")
+
+
 def _import() -> tuple[Any, Any]:
+    _load_triton_first()
     asked = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

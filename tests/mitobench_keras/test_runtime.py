@@ -98,3 +98,11 @@ def test_other_errors_keep_theirs():
 def test_gpu_memory_grows_with_need():
     (gpu, *_) = tf.config.get_visible_devices("GPU")
     assert tf.config.experimental.get_memory_growth(gpu)
+
+
+def test_torchs_compiler_can_be_imported_after_this_plugin():
+    """TensorFlow and triton bring an LLVM each; in the wrong order the second one aborts the process."""
+    pytest.importorskip("triton")
+    code = "import mitobench_keras.runtime, torchvision, torch._dynamo; print('both')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "both", done.stderr[-500:]
