@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mitobench.errors import MissingError
 from mitobench.experiment import Experiment, read_experiment
 from mitobench.files import safe_name
 from mitobench.specs import Spec, parse_spec
@@ -57,7 +58,22 @@ class SpecType(_SpecParameter):
 def _check_device(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
         raise click.BadParameter(f"{value!r}; expected auto, cpu, cuda, cuda:N or mps.")
+    if value not in ("auto", "cpu") and not _torch_has(value):
+        raise MissingError(
+            f"device {value!r} was asked for and torch sees none such. Use --device auto or cpu, or install a driver."
+        )
     return value
+
+
+def _torch_has(device: str) -> bool:
+    """Whether torch sees a named device; True where there is no torch to ask. Imports torch."""
+    try:
+        import torch
+    except ImportError:
+        return True
+    if device == "mps":
+        return torch.backends.mps.is_available()
+    return int(device.partition(":")[2] or 0) < (torch.cuda.device_count() if torch.cuda.is_available() else 0)
 
 
 device_option = click.option(

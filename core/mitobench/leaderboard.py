@@ -225,7 +225,8 @@ def _cost(name: str, table: CellTable) -> float | None:
 
 
 def _notes(entry: _Entry, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
+    weights: list[str] = []
     for part in ("prompter", "segmenter"):
         seen = set(entry.record[part]["trained_on"]) & {str(o) for o in entry.table.origins if o}
         if seen:
@@ -233,13 +234,17 @@ def _notes(entry: _Entry, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
             notes.append(
                 f"in-domain: the {part}'s weights were trained on {len(seen)} of the {pictures} evaluated source images"
             )
-        notes += [f"{part} weights: {w['name']} (sha256 {w['sha256'][:8]})" for w in entry.record[part]["weights"]]
+        weights += [f"{part} weights: {w['name']} (sha256 {w['sha256'][:8]})" for w in entry.record[part]["weights"]]
+    empty = int((entry.table.instances == 0).sum())
+    if empty * 2 > entry.succeeded:
+        notes.append(f"found no object in {empty} of {entry.succeeded} images; are its weights made for such images?")
     masks = [
         name
         for name, is_mask in (("reference", entry.table.semantic), ("prediction", entry.table.predicted_semantic))
         if is_mask.any()
     ]
     notes += [f"instances are connected components of a mask: {' and '.join(masks)}"] if masks else []
+    notes += weights
     failures = sorted({str(e) for e in entry.table.errors if e})
     unscored = sorted({f"{key}: {e}" for key in metrics for e in entry.table.metric_errors(key) if e})
     return (

@@ -59,7 +59,9 @@ def parse_spec(text: str) -> Spec:
         key, equals, value = item.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise UsageError(f"spec {text!r}: {item!r} is not option=value. Quote a value that holds a comma.")
+            raise UsageError(
+                f"spec {text!r}: {item!r} is not option=value. A path is the value of an option, as in folder:root=PATH; quote a value that holds a comma."
+            )
         if key in options:
             raise UsageError(f"spec {text!r}: option {key!r} is given twice.")
         options[key] = _value(value.strip(), text)

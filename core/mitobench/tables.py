@@ -34,6 +34,7 @@ class CellTable:
         errors: str (n,), "" where there was none.
         error_kinds: str (n,), the class of the error.
         costs: float64 (n,) per name in ``COSTS``; NaN where unknown.
+        instances: float64 (n,), objects in the prediction; NaN where there is none.
         semantic, predicted_semantic: bool (n,), where the instances are the connected components of a mask.
     """
 
@@ -44,6 +45,7 @@ class CellTable:
     error_kinds: NDArray[Any]
     origins: NDArray[Any]
     costs: Mapping[str, NDArray[np.float64]]
+    instances: NDArray[np.float64]
     semantic: NDArray[np.bool_]
     predicted_semantic: NDArray[np.bool_]
     _table: pa.Table
@@ -99,6 +101,7 @@ class ResultTable:
             errors=_numpy(table, "error", ""),
             error_kinds=_numpy(table, "error_kind", ""),
             origins=_numpy(table, "origin", ""),
+            instances=_numpy(table, "instances", np.nan).astype(np.float64),
             semantic=_numpy(table, "semantic", False).astype(np.bool_),
             predicted_semantic=_numpy(table, "predicted_semantic", False).astype(np.bool_),
             costs={name: _numpy(table, name, np.nan).astype(np.float64) for name in COSTS},

@@ -16,7 +16,7 @@ def mitobench_segmenters() -> Iterable[SegmenterDescriptor]:
     yield SegmenterDescriptor(
         name="sam",
         target="mitobench_sam.segmenter:SamSegmenter",
-        summary="Segment Anything: a mask from each box, point or mask prompt (ViT-B, L, H or MobileSAM's TinyViT)",
+        summary="Segment Anything: a mask from each box, point or mask prompt (ViT-B, L, H, MobileSAM's TinyViT, or a bundled tiny one)",
         options="mitobench_sam.options:SamOptions",
         requires=_REQUIRES,
         weights=(*PUBLISHED, *BUNDLED),

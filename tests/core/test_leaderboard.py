@@ -215,3 +215,9 @@ def test_a_metric_whose_plugin_is_gone_is_not_shown_and_that_is_said(bench, tmp_
     path.write_text(json.dumps(record))
     table = bench.leaderboard(tmp_path / "run").tables[0]
     assert table.uncertainty.endswith("Known: boundary, instance, prompted, semantic, toy-overlap, toy-prompted.)")
+
+
+def test_finding_nothing_is_said(bench, tmp_path):
+    bench.run(tmp_path / "run", segmenters="toy-threshold:threshold=255")
+    notes = bench.leaderboard(tmp_path / "run").tables[0].rows[0].notes
+    assert "found no object in 6 of 6 images; are its weights made for such images?" in notes

@@ -295,3 +295,25 @@ def test_hostile_names_and_loud_components_are_inert_everywhere(process, foreign
     markdown = process("leaderboard", "r", "--format", "md").out
     assert "<img" not in markdown
     assert process("leaderboard", "r", "--format", "csv").code == 0
+
+
+def test_a_named_device_that_is_missing_stops_before_anything_is_written(tmp_path):
+    import subprocess
+    import sys
+
+    command = [
+        sys.executable,
+        "-m",
+        "mitobench_cli",
+        "run",
+        "--data",
+        "toy-discs",
+        "--segmenter",
+        "toy-threshold",
+        "--device",
+        "cuda:77",
+    ]
+    done = subprocess.run([*command, "--out", "run"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 4
+    assert "device 'cuda:77' was asked for and torch sees none such" in done.stderr
+    assert not (tmp_path / "run").exists()
