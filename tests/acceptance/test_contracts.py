@@ -11,6 +11,7 @@ PLUGINS = Plugins.discover()
 SPECS = {
     ("data", "synthetic"): ["synthetic:n=3,size=[48, 64]", "synthetic:kind=nuclei,n=2,size=64"],
     ("prompter", "grid"): ["grid:side=3"],
+    ("segmenter", "sam"): ["sam:model=tiny"],
 }
 
 
