@@ -9,6 +9,7 @@ import numpy as np
 from mitobench.augmentation import Augmentation, augment
 from mitobench.errors import DataError
 from mitobench.hashing import hash_array
+from mitobench.holdout import hold_out
 from mitobench.interfaces import DataSource
 from mitobench.samples import Sample, SampleRef
 from mitobench.seeds import derive_rng
@@ -117,16 +118,7 @@ def read_images(
     Raises:
         DataError: no samples, a sample without reference, too few for a validation block, or no object.
     """
-    learn = list(training.refs())
-    judge = list(validation.refs()) if validation is not None else []
-    if validation is None:
-        held = max(1, round(len(learn) * share))
-        learn, judge = learn[: len(learn) - held], learn[len(learn) - held :]
-    if not learn:
-        raise DataError(
-            f"the training data source has {len(judge) if validation is None else 0} sample(s); expected at least one to learn from "
-            "and one to hold out for validation. Give more samples (patch= tiles a large image) or a validation source."
-        )
+    learn, judge = hold_out(training, validation, share)
     pools = TrainingImages(learn, min_area, seed), TrainingImages(judge, min_area, seed)
     for pool, refs, part in zip(pools, (learn, judge), ("training", "validation"), strict=True):
         if not len(pool):
