@@ -31,6 +31,7 @@ def command(runs: tuple[Path, ...], reporter: Spec | None, primary: str | None, 
 
     Oracle prompters, which looked at the reference, have tables of their own. Intervals are 95 % bootstrap intervals.
     """
+    from mitobench.evidence import Evidence
     from mitobench.leaderboard import build_leaderboard
     from mitobench.runfolder import RunFolder
 
@@ -38,5 +39,6 @@ def command(runs: tuple[Path, ...], reporter: Spec | None, primary: str | None, 
     folders = [RunFolder.open(path) for path in runs]
     if reporter is not None:
         plugins.find("reporter", reporter)
-    leaderboard = build_leaderboard(folders, plugins, primary=primary, resamples=resamples)
-    show(render(leaderboard, reporter or table_for_terminal(), plugins).rstrip("\n"))
+    evidence = Evidence(folders, plugins)
+    leaderboard = build_leaderboard(evidence, primary=primary, resamples=resamples)
+    show(render(leaderboard, evidence, reporter or table_for_terminal()).rstrip("\n"))

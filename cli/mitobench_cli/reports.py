@@ -13,14 +13,14 @@ from mitobench.specs import Spec
 from mitobench_cli.terminal import say
 
 if TYPE_CHECKING:
+    from mitobench.evidence import Evidence
     from mitobench.leaderboard import Leaderboard
-    from mitobench.plugins import Plugins
     from mitobench.runfolder import RunFolder
 
 __all__ = ["render", "table_for_terminal", "write_reports"]
 
 
-def render(leaderboard: "Leaderboard", reporter: Spec, plugins: "Plugins") -> str:
+def render(leaderboard: "Leaderboard", evidence: "Evidence", reporter: Spec) -> str:
     """The document that one reporter makes of a leaderboard.
 
     Raises:
@@ -29,10 +29,10 @@ def render(leaderboard: "Leaderboard", reporter: Spec, plugins: "Plugins") -> st
     """
     from mitobench.components import plan_component
 
-    planned = plan_component("reporter", reporter, plugins, None, base=Path.cwd())
+    planned = plan_component("reporter", reporter, evidence.plugins, None, base=Path.cwd())
     if planned.missing:
         raise MissingError(planned.missing)
-    return cast("str", planned.build(plugins).render(leaderboard))
+    return cast("str", planned.build(evidence.plugins).render(leaderboard, evidence))
 
 
 def table_for_terminal() -> Spec:
@@ -41,7 +41,7 @@ def table_for_terminal() -> Spec:
     return Spec("table", options, "mitobench")
 
 
-def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", plugins: "Plugins") -> list[Path]:
+def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", evidence: "Evidence") -> list[Path]:
     """Write ``report/leaderboard.*`` with every reporter; one that fails, however, costs its own report and a warning.
 
     Returns:
@@ -51,7 +51,7 @@ def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", plugins: "Plu
         ResourceError: the disk is full.
     """
     written: list[Path] = []
-    for component in plugins.components("reporter"):
+    for component in evidence.plugins.components("reporter"):
         descriptor = component.descriptor
         if not isinstance(descriptor, ReporterDescriptor) or not re.fullmatch(r"(\.[A-Za-z0-9]+)+", descriptor.suffix):
             say(f"warning: reporter {component.reference}: suffix is no file suffix; skipped.")
@@ -62,7 +62,7 @@ def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", plugins: "Plu
             continue
         try:
             spec = Spec(descriptor.name, {}, component.plugin.distribution)
-            write_atomically(path, render(leaderboard, spec, plugins).encode())
+            write_atomically(path, render(leaderboard, evidence, spec).encode())
             written.append(path)
         except MissingError as error:
             say(f"warning: reporter {component.reference}: {error}")

@@ -158,9 +158,11 @@ def _outcome_data(outcome: "RunOutcome") -> dict[str, Any]:
 
 def _report(folder: "RunFolder", plugins: "Plugins", result: dict[str, Any]) -> str:
     """Write the reports, add the leaderboard to the result, and return it as a table."""
+    from mitobench.evidence import Evidence
     from mitobench.leaderboard import build_leaderboard
 
-    leaderboard = build_leaderboard([folder], plugins)
-    result["report"] = [str(path) for path in write_reports(folder, leaderboard, plugins)]
+    evidence = Evidence([folder], plugins)
+    leaderboard = build_leaderboard(evidence)
+    result["report"] = [str(path) for path in write_reports(folder, leaderboard, evidence)]
     result["leaderboard"] = leaderboard.to_data()
-    return render(leaderboard, table_for_terminal(), plugins)
+    return render(leaderboard, evidence, table_for_terminal())

@@ -23,6 +23,7 @@ def command(run: Path, metric: tuple[Spec, ...], as_json: bool) -> int:
 
     No model is run. The data sources must be where they were, with the same content. What is scored already stays.
     """
+    from mitobench.evidence import Evidence
     from mitobench.leaderboard import build_leaderboard
     from mitobench.runfolder import RunFolder
     from mitobench.scoring import rescore
@@ -35,9 +36,10 @@ def command(run: Path, metric: tuple[Spec, ...], as_json: bool) -> int:
         say(f"{outcome.done} scored, {outcome.failed} failed")
         for error in outcome.errors:
             say(f"failed: {error}")
-        leaderboard = build_leaderboard([folder], plugins)
-        written = write_reports(folder, leaderboard, plugins)
-        table = render(leaderboard, table_for_terminal(), plugins)
+        evidence = Evidence([folder], plugins)
+        leaderboard = build_leaderboard(evidence)
+        written = write_reports(folder, leaderboard, evidence)
+        table = render(leaderboard, evidence, table_for_terminal())
     if as_json:
         counts = {"done": outcome.done, "failed": outcome.failed, "errors": list(outcome.errors)}
         show_json(

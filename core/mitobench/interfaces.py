@@ -17,6 +17,7 @@ from mitobench.samples import Sample, SampleRef
 from mitobench.segmentations import Segmentation
 
 if TYPE_CHECKING:
+    from mitobench.evidence import Evidence
     from mitobench.leaderboard import Leaderboard
 
 __all__ = [
@@ -247,5 +248,10 @@ class Trainer(Protocol):
 class Reporter(Protocol):
     """Writes a leaderboard in one format."""
 
-    def render(self, leaderboard: "Leaderboard") -> str:
-        """The whole document as text."""
+    def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
+        """The whole document as text.
+
+        Args:
+            leaderboard: its tables.
+            evidence: what they were made from: per-image scores, samples and predictions.
+        """

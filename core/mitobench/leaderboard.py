@@ -3,17 +3,16 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mitobench.columns import cell_scores, make_columns, recorded_metrics
+from mitobench.columns import cell_scores, make_columns
 from mitobench.errors import UsageError
+from mitobench.evidence import CellEvidence, Evidence
 from mitobench.interfaces import Metric
-from mitobench.plugins import Plugins
-from mitobench.runfolder import RunFolder
 from mitobench.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
 from mitobench.statistics import Estimate, Resampling, interval, rank_intervals, ranks, resample
 from mitobench.tables import COSTS, CellTable
@@ -21,58 +20,28 @@ from mitobench.tables import COSTS, CellTable
 __all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "ScoreCell", "build_leaderboard"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    """One cell as found in one run."""
-
-    key: str
-    record: Mapping[str, Any]
-    table: CellTable
-
-    @property
-    def succeeded(self) -> int:
-        return int((self.table.status == "ok").sum())
-
-    def complete(self, count: int) -> bool:
-        """Whether it has seen all the images asked of it, and all ``count`` that any cell of its table has seen."""
-        return self.succeeded == int(self.record["total"]) == count
-
-
 def build_leaderboard(
-    folders: Sequence[RunFolder], plugins: Plugins, *, primary: str | None = None, resamples: int = 2000, seed: int = 0
+    evidence: Evidence, *, primary: str | None = None, resamples: int = 2000, seed: int = 0
 ) -> Leaderboard:
-    """Merge runs into one leaderboard.
+    """Make the leaderboard of some runs.
 
     Args:
-        folders: the runs; a cell that several hold is taken from the one with most images.
-        plugins: where the metrics' definitions are.
+        evidence: the runs' cells and metrics.
         primary: the column that ranks; by default the first headline column.
         resamples: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
-        UsageError: nothing is stored, an unknown column, or results of another version of a metric.
+        UsageError: an unknown column, or results of another version of a metric.
     """
-    entries: dict[str, _Entry] = {}
-    recorded: dict[str, Mapping[str, Any]] = {}
-    for folder in folders:
-        record, results = folder.record(), folder.results()
-        recorded |= record["metrics"]
-        for key, cell in record["cells"].items():
-            entry = _Entry(key, cell, results.cell(key))
-            if key not in entries or entry.succeeded > entries[key].succeeded:
-                entries[key] = entry
-    if not any(len(entry.table.images) for entry in entries.values()):
-        raise UsageError("these runs hold no results yet; run `mitobench run` on them first.")
-    metrics, gone = recorded_metrics(recorded, plugins)
-    groups: dict[tuple[str, bool], list[_Entry]] = {}
-    for entry in entries.values():
-        groups.setdefault((entry.record["data"]["key"], bool(entry.record["oracle"])), []).append(entry)
+    groups: dict[tuple[str, bool], list[CellEvidence]] = {}
+    for found in evidence.cells.values():
+        groups.setdefault((found.record["data"]["key"], bool(found.record["oracle"])), []).append(found)
     titles = _titles([group[0].record["data"] for group in groups.values()])
     tables = [
         _table(
             sorted(group, key=lambda e: e.key),
-            metrics,
+            evidence.metrics,
             titles[data],
             oracle=oracle,
             primary=primary,
@@ -81,12 +50,12 @@ def build_leaderboard(
         )
         for (data, oracle), group in sorted(groups.items(), key=lambda item: (titles[item[0][0]], item[0][1]))
     ]
-    shown = tuple(replace(table, uncertainty=f"{table.uncertainty}{gone}") for table in tables)
+    shown = tuple(replace(table, uncertainty=f"{table.uncertainty}{evidence.gone}") for table in tables)
     return Leaderboard(tables=shown)
 
 
 def _table(
-    entries: Sequence[_Entry],
+    entries: Sequence[CellEvidence],
     metrics: Mapping[str, Metric],
     title: str,
     *,
@@ -122,7 +91,7 @@ def _table(
     )
 
 
-def _resampling(entries: Sequence[_Entry], resamples: int, seed: int) -> tuple[list[str], Resampling]:
+def _resampling(entries: Sequence[CellEvidence], resamples: int, seed: int) -> tuple[list[str], Resampling]:
     """The images that any cell of the table has seen, sorted, and one resampling of them for all its cells."""
     group_of = {str(i): str(g) for e in entries for i, g in zip(e.table.images, e.table.groups, strict=True)}
     images = sorted(group_of)
@@ -139,7 +108,7 @@ def _primary(columns: Sequence[Column], wanted: str | None) -> Column | None:
 
 
 def _ranking(
-    entries: Sequence[_Entry],
+    entries: Sequence[CellEvidence],
     scored: Sequence[Mapping[str, Estimate]],
     first: Column | None,
     drawn: Resampling,
@@ -180,7 +149,7 @@ def _ranks(
 
 
 def _row(
-    entry: _Entry,
+    entry: CellEvidence,
     scores: Mapping[str, Estimate],
     columns: Sequence[Column],
     metrics: Mapping[str, Metric],
@@ -224,7 +193,7 @@ def _cost(name: str, table: CellTable) -> float | None:
     return float(values.max() if name == "peak_memory_mb" else values.mean())
 
 
-def _notes(entry: _Entry, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
+def _notes(entry: CellEvidence, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
     notes: list[str] = []
     weights: list[str] = []
     for part in ("prompter", "segmenter"):

@@ -15,7 +15,7 @@ from mitobench.samples import Sample, SampleRef
 from mitobench.specs import Spec
 from mitobench.workbench import Workbench, describe
 
-__all__ = ["ScoringOutcome", "metric_record", "rescore", "score_image", "score_stored"]
+__all__ = ["ScoringOutcome", "metric_record", "reopen", "rescore", "score_image", "score_stored"]
 
 _ROWS_PER_PART = 256
 
@@ -85,7 +85,7 @@ def rescore(
         data = cell["data"]
         cells.setdefault(data["key"], []).append(key)
         if data["key"] not in refs:
-            refs[data["key"]] = _reopen(data, plugins, cell["seed"])
+            refs[data["key"]] = reopen(data, plugins, cell["seed"])
     with folder.writing():
         folder.remember(
             cells={}, metrics={m.key: metric_record(m) for m in planned}, request={"rescore": [m.key for m in planned]}
@@ -180,7 +180,12 @@ def _lacking(folder: RunFolder, cell: str, metrics: Sequence[PlannedMetric]) -> 
     return folder.finished(cell, []) - folder.finished(cell, [m.key for m in metrics])
 
 
-def _reopen(record: Mapping[str, Any], plugins: Plugins, seed: int) -> list[SampleRef]:
+def reopen(record: Mapping[str, Any], plugins: Plugins, seed: int) -> list[SampleRef]:
+    """The samples of a data source as a cell's record in ``run.json`` describes it.
+
+    Raises:
+        DataError: it is gone, or its content is no longer what was evaluated.
+    """
     distribution, _, name = record["identity"]["component"].rpartition("/")
     try:
         planned, source = open_source(

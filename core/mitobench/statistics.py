@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mitobench.seeds import derive_rng
 
-__all__ = ["Estimate", "Resampling", "estimate", "interval", "rank_intervals", "ranks", "resample"]
+__all__ = ["Estimate", "Resampling", "estimate", "image_scores", "interval", "rank_intervals", "ranks", "resample"]
 
 Scorer = Callable[[Mapping[str, NDArray[np.float64]]], Mapping[str, NDArray[np.float64]]]
 LEVEL = 0.95
@@ -99,6 +99,22 @@ def estimate(
         pooled = Estimate(_mean(by_group[name]), pooled_resampled, defined)
         found[name] = pooled, Estimate(_mean(per_image), _weighted_mean(per_image, image_weights), defined)
     return found
+
+
+def image_scores(
+    scorer: Scorer, names: Sequence[str], values: NDArray[np.float64]
+) -> Mapping[str, NDArray[np.float64]]:
+    """Every score of each single image.
+
+    Args:
+        scorer: a metric's ``scores``.
+        names: the statistics' names (k,).
+        values: float64 (n, k).
+
+    Returns:
+        float64 (n,) by score; NaN where undefined.
+    """
+    return _score(scorer, names, values)
 
 
 def interval(resampled: NDArray[np.float64]) -> tuple[float, float] | None:

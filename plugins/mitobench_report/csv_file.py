@@ -9,6 +9,7 @@ from mitobench.text import inert
 from mitobench_report.options import CsvOptions
 
 if TYPE_CHECKING:
+    from mitobench.evidence import Evidence
     from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
 
 __all__ = ["CsvFile", "defused"]
@@ -26,7 +27,7 @@ class CsvFile:
     def __init__(self, options: CsvOptions, context: BuildContext) -> None:
         self.options = options
 
-    def render(self, leaderboard: "Leaderboard") -> str:
+    def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
         """All tables in one; a score that a table does not have is empty there."""
         tables = leaderboard.tables
         scores = list(dict.fromkeys(column.name for table in tables for column in table.columns))

@@ -7,6 +7,7 @@ from mitobench.interfaces import BuildContext
 from mitobench_report.options import JsonOptions
 
 if TYPE_CHECKING:
+    from mitobench.evidence import Evidence
     from mitobench.standings import Leaderboard
 
 __all__ = ["JsonFile"]
@@ -18,6 +19,6 @@ class JsonFile:
     def __init__(self, options: JsonOptions, context: BuildContext) -> None:
         self.options = options
 
-    def render(self, leaderboard: "Leaderboard") -> str:
+    def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
         """JSON in ASCII, NaN-free, indented by two blanks."""
         return json.dumps(leaderboard.to_data(costs=self.options.costs), indent=2, allow_nan=False) + "\n"

@@ -18,6 +18,7 @@ from mitobench_report.wording import (
 )
 
 if TYPE_CHECKING:
+    from mitobench.evidence import Evidence
     from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
 
 __all__ = ["Markdown", "as_code", "escape"]
@@ -32,7 +33,7 @@ class Markdown:
     def __init__(self, options: ReporterOptions, context: BuildContext) -> None:
         self.options = options
 
-    def render(self, leaderboard: "Leaderboard") -> str:
+    def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
         """A section per table: heading, table, notes, and the sentence on uncertainty."""
         return "\n".join(self._section(table) for table in leaderboard.tables)
 

@@ -25,6 +25,7 @@ from mitobench_report.wording import (
 )
 
 if TYPE_CHECKING:
+    from mitobench.evidence import Evidence
     from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
 
 __all__ = ["TextTable"]
@@ -44,7 +45,7 @@ class TextTable:
         self.options = options
         self._width = options.width or _UNLIMITED
 
-    def render(self, leaderboard: "Leaderboard") -> str:
+    def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
         """The tables with their titles, notes and the sentence on uncertainty."""
         return "\n".join(self._section(table) for table in leaderboard.tables)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mitobench.evidence import Evidence
 from mitobench.experiment import Experiment
 from mitobench.leaderboard import build_leaderboard
 from mitobench.plan import make_plan
@@ -54,7 +55,7 @@ class Bench:
         )
 
     def leaderboard(self, *paths: Path, **options):
-        return build_leaderboard([RunFolder.open(p) for p in paths], self.plugins, resamples=100, **options)
+        return build_leaderboard(Evidence([RunFolder.open(p) for p in paths], self.plugins), resamples=100, **options)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ FAILING_REPORTER = """
         def __init__(self, options, context):
             pass
 
-        def render(self, leaderboard):
+        def render(self, leaderboard, evidence):
             raise ValueError("cannot draw")
 """
 

@@ -74,7 +74,7 @@ def plugins():
 def render(plugins):
     def with_options(name, board=BOARD, **options):
         component = plugins.find("reporter", name)
-        return component.target()(component.options_model()(**options), BuildContext()).render(board)
+        return component.target()(component.options_model()(**options), BuildContext()).render(board, None)
 
     return with_options
 

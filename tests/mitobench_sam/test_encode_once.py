@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from mitobench.checkpoints import Card, write_checkpoint
+from mitobench.evidence import Evidence
 from mitobench.experiment import Experiment
 from mitobench.hashing import sha256_file
 from mitobench.leaderboard import build_leaderboard
@@ -69,7 +70,7 @@ def test_four_prompters_and_two_decoders_encode_each_image_once(data, tiny_path,
     outcome = execute(plan, folder, plugins, device="cpu", batch=2)
     assert (outcome.done, outcome.failed, outcome.errors) == (4 * 2 * IMAGES, 0, ())
     assert sum(encoded) == IMAGES
-    automatic, oracle = build_leaderboard([folder], plugins, resamples=10).tables
+    automatic, oracle = build_leaderboard(Evidence([folder], plugins), resamples=10).tables
     assert len(automatic.rows) == 2
     assert len(oracle.rows) == 6
     for table in (automatic, oracle):
