@@ -115,11 +115,11 @@ def test_ctrl_c_leaves_a_state_from_which_the_same_command_goes_on(train, tmp_pa
     slow = ("train", "counter:steps=20,delay=0.2", "--data", "toy-discs", "--out", "c.safetensors")
     code = "from mitobench_cli.main import main; main()"
     running = subprocess.Popen([sys.executable, "-c", code, *slow], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    state, deadline = tmp_path / "c.safetensors.resume", time.monotonic() + 60
+    state, deadline = tmp_path / "c.safetensors.resume", time.monotonic() + 240
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=240)
     assert running.returncode == 130, err
     assert "interrupted; the same command resumes" in err
     assert not (tmp_path / "c.safetensors").exists()

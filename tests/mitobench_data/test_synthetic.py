@@ -128,11 +128,11 @@ def test_a_million_samples_are_listed_without_memory_and_any_of_them_read():
 
 
 def test_opening_a_million_samples_takes_no_time():
-    start = time.perf_counter()
+    start = time.process_time()
     million = source(n=1_000_000, size=4096)
     assert len(million.fingerprint) == 32
     next(million.refs())
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_the_references_can_be_listed_often():
