@@ -96,6 +96,12 @@ _OPTIONS = (
         "--metric", multiple=True, type=SpecType("metric"), help="A metric. Repeatable; default metrics if none."
     ),
     click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="The run folder, such as runs/NAME."),
+    click.option(
+        "--data-root",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        metavar="DIR",
+        help="What $data stands for in the paths of an experiment file.",
+    ),
     click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many images of each data source."),
     click.option("--seed", type=click.IntRange(min=0), help="The seed of everything random (0 by default)."),
     offline_option,
@@ -113,6 +119,7 @@ class Request:
         data, prompters, segmenters, metrics: the specs given; where there are none, the file's count.
         seed, limit: as given; None = the file's, or the default.
         out: the run folder, or None for one derived from the rest.
+        data_root: what ``$data`` stands for in the file's paths.
         offline: fetch nothing.
         as_json: JSON on stdout.
     """
@@ -125,6 +132,7 @@ class Request:
     seed: int | None
     limit: int | None
     out: Path | None
+    data_root: Path | None
     offline: bool
     as_json: bool
 
@@ -135,6 +143,8 @@ class Request:
             UsageError: the file cannot be used, or a spec names no component.
         """
         if self.file is None:
+            if self.data_root is not None:
+                raise click.UsageError("--data-root is what $data stands for in an experiment file, and there is none.")
             if not self.data or not self.segmenters:
                 raise click.UsageError("name at least one --data and one --segmenter, or an experiment file.")
             return Experiment(
@@ -145,7 +155,7 @@ class Request:
                 seed=self.seed or 0,
                 limit=self.limit,
             )
-        read = read_experiment(self.file)
+        read = read_experiment(self.file, data_root=self.data_root, run=self.out or _folder_of(self.file))
         return replace(
             read,
             data=_anchored("data", self.data, plugins) or read.data,
@@ -161,9 +171,14 @@ class Request:
         if self.out is not None:
             return self.out
         if self.file is not None:
-            return Path("runs") / self.file.stem
+            return _folder_of(self.file)
         parts = (*experiment.data, *experiment.prompters, *experiment.segmenters)
         return Path("runs") / safe_name(" ".join([*map(str, parts), f"seed={experiment.seed}"]), limit=40)
+
+
+def _folder_of(file: Path) -> Path:
+    """The run folder of an experiment file where none was named."""
+    return Path("runs") / file.stem
 
 
 def matrix_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,7 +192,7 @@ def matrix_options(function: Callable[..., Any]) -> Callable[..., Any]:
             prompters=given.pop("prompter"),
             segmenters=given.pop("segmenter"),
             metrics=given.pop("metric"),
-            **{name: given.pop(name) for name in ("seed", "limit", "out", "offline", "as_json")},
+            **{name: given.pop(name) for name in ("seed", "limit", "out", "data_root", "offline", "as_json")},
         )
         return function(request, **given)
 

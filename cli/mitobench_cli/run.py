@@ -5,22 +5,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mitobench.errors import MissingError, ResourceError
+from mitobench_cli.beside import comparison_table
+from mitobench_cli.fetching import fetch_missing
 from mitobench_cli.interrupts import orderly_stop
 from mitobench_cli.matrix import Request, device_option, matrix_options
 from mitobench_cli.plan import check_runnable, plan_data, show_plan
 from mitobench_cli.progress import ProgressLine
 from mitobench_cli.reports import render, table_for_terminal, write_reports
 from mitobench_cli.terminal import discover, only_json, say, show, show_json
+from mitobench_cli.trainings import train_first
 
 if TYPE_CHECKING:
     from mitobench.experiment import Experiment
     from mitobench.plan import Plan
     from mitobench.plugins import Plugins
-    from mitobench.runfolder import RunFolder
+    from mitobench.results.runfolder import RunFolder
     from mitobench.runner import RunOutcome
+    from mitobench.weights import WeightsStore
 
 __all__ = ["command", "say_outcome", "used"]
+
+INTERRUPTED = 130
 
 
 @click.command("run")
@@ -28,28 +33,44 @@ __all__ = ["command", "say_outcome", "used"]
 @device_option
 @click.option("--workers", default=0, show_default=True, type=click.IntRange(min=0), help="Processes; 0: threads only.")
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(min=1), help="Images encoded together.")
+@click.option(
+    "--retrain", is_flag=True, help="Train again where a checkpoint was made otherwise than a training step asks."
+)
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as `mitobench plan` does.")
-def command(request: Request, device: str, workers: int, batch: int, dry_run: bool) -> int:
+def command(request: Request, device: str, workers: int, batch: int, retrain: bool, dry_run: bool) -> int:
     """Run a matrix of data sources, prompters and segmenters.
 
     The matrix is named by the options, by an EXPERIMENT file (TOML), or by both: an option then replaces what the file
     says. Results go to the run folder as they come; the same command resumes a run that was stopped. Ctrl-C finishes
-    what is in flight, twice stops at once.
+    what is in flight, twice stops at once. What the file's training steps ask for is trained first, unless its checkpoint
+    is there and was made so.
     """
     if dry_run:
-        show_plan(request)
+        show_plan(request, retrain=retrain)
         return 0
+    from mitobench.weights import WeightsStore
+
     with only_json(request.as_json):
         plugins = discover()
         asked = request.experiment(plugins)
         path = request.folder(asked)
         if request.out is None:
             say(f"run folder: {path} (choose another with --out)")
-        settings = {"device": device, "workers": workers, "batch": batch}
-        folder, plan, outcome = _execute(asked, plugins, path, request.offline, **settings)
-        say_outcome(outcome, path)
-        result: dict[str, Any] = {"run": str(path), **_outcome_data(outcome), "plan": plan_data(plan), **used(plan)}
-        table = "" if outcome.interrupted else _report(folder, plugins, result)
+        store = WeightsStore(plugins, offline=request.offline)
+        folder = _prepare(asked, plugins, store, path)
+        trained = train_first(asked, plugins, store, device=device, retrain=retrain)
+        if trained is not None:
+            settings = {"device": device, "workers": workers, "batch": batch}
+            plan, outcome = _execute(asked, plugins, store, folder, **settings)
+            say_outcome(outcome, path)
+            result: dict[str, Any] = {"run": str(path), **_outcome_data(outcome), "training": trained}
+            result |= {"plan": plan_data(plan), **used(plan)}
+            table = "" if outcome.interrupted else _report(folder, plugins, asked, plan, result)
+    if trained is None:
+        say("interrupted; the same command resumes")
+        if request.as_json:
+            show_json({"run": str(path), "exit_code": INTERRUPTED, "interrupted": True})
+        return INTERRUPTED
     if request.as_json:
         show_json(result)
     elif table:
@@ -57,23 +78,33 @@ def command(request: Request, device: str, workers: int, batch: int, dry_run: bo
     return outcome.exit_code
 
 
-def _execute(
-    asked: "Experiment", plugins: "Plugins", path: Path, offline: bool, **settings: Any
-) -> "tuple[RunFolder, Plan, RunOutcome]":
-    from mitobench.plan import make_plan
-    from mitobench.runfolder import RunFolder
-    from mitobench.runner import Progress, execute
-    from mitobench.weights import WeightsStore
+def _prepare(asked: "Experiment", plugins: "Plugins", store: "WeightsStore", path: Path) -> "RunFolder":
+    """Check that there is something to run before anything is trained; fetch what it lacks; open the run folder."""
+    from mitobench.ranking.published import match_cell
+    from mitobench.results.runfolder import RunFolder
+    from mitobench.training.steps import plan_experiment
 
-    store = WeightsStore(plugins, offline=offline)
     stored = RunFolder.open(path) if (path / "run.json").exists() else None
-    plan = make_plan(asked, plugins, store, folder=stored)
-    if not offline and _fetch_missing(plan, plugins, store):
-        plan = make_plan(asked, plugins, store, folder=stored)
+    steps, plan = plan_experiment(asked, plugins, store, folder=stored)
+    components = [c for cell in plan.with_status("missing") for c in cell.components]
+    if not store.offline and fetch_missing([*components, *(step.trainer for step in steps)], plugins, store):
+        steps, plan = plan_experiment(asked, plugins, store, folder=stored)
+    check_runnable(plan)
+    for score in asked.published:
+        match_cell(score, plan)
+    return stored or RunFolder.create_or_open(path)
+
+
+def _execute(
+    asked: "Experiment", plugins: "Plugins", store: "WeightsStore", folder: "RunFolder", **settings: Any
+) -> "tuple[Plan, RunOutcome]":
+    from mitobench.plan import make_plan
+    from mitobench.runner import Progress, execute
+
+    plan = make_plan(asked, plugins, store, folder=folder)
     check_runnable(plan)
     for cell in (*plan.with_status("incompatible"), *plan.with_status("missing")):
         say(f"{cell.status}: {cell.prompter} x {cell.segmenter} on {cell.data}: {cell.reason}")
-    folder = stored or RunFolder.create_or_open(path)
     with (
         ProgressLine("images") as line,
         orderly_stop("stopping when the images in flight are done; once more stops at once") as should_stop,
@@ -86,27 +117,7 @@ def _execute(
         outcome = execute(plan, folder, plugins, progress=update, should_stop=should_stop, **settings)
     for warning in dict.fromkeys(plugins.warnings[known:]):
         say(f"warning: {warning}")
-    return folder, plan, outcome
-
-
-def _fetch_missing(plan: "Plan", plugins: "Plugins", store: Any) -> bool:
-    """Fetch the published weights that cells lack; True if any came."""
-    lacking = {c.key: c for cell in plan.with_status("missing") for c in cell.components if c.missing}.values()
-    wanted = {reference.name for component in lacking for reference in component.options(plugins).weights()}
-    fetched = False
-    for entry in store.entries():
-        if entry.file.name not in wanted or entry.state != "absent" or not entry.file.url:
-            continue
-        say(
-            f"fetching {entry.file.name} ({entry.file.size / 1e6:.0f} MB, licence {entry.file.licence}) from {entry.file.url}"
-        )
-        try:
-            with ProgressLine("MB") as line:
-                store.fetch(entry.file.name, progress=line.update_bytes)
-            fetched = True
-        except (MissingError, ResourceError) as error:
-            say(f"warning: {error}")
-    return fetched
+    return plan, outcome
 
 
 def say_outcome(outcome: "RunOutcome", path: Path) -> None:
@@ -156,13 +167,20 @@ def _outcome_data(outcome: "RunOutcome") -> dict[str, Any]:
     }
 
 
-def _report(folder: "RunFolder", plugins: "Plugins", result: dict[str, Any]) -> str:
-    """Write the reports, add the leaderboard to the result, and return it as a table."""
-    from mitobench.evidence import Evidence
-    from mitobench.leaderboard import build_leaderboard
+def _report(folder: "RunFolder", plugins: "Plugins", asked: "Experiment", plan: "Plan", result: dict[str, Any]) -> str:
+    """Write the reports, add the leaderboard to the result, and return it, with what was published, as tables."""
+    from mitobench.ranking.leaderboard import build_leaderboard
+    from mitobench.ranking.published import compare, write_comparisons
+    from mitobench.results.evidence import Evidence
 
     evidence = Evidence([folder], plugins)
     leaderboard = build_leaderboard(evidence)
     result["report"] = [str(path) for path in write_reports(folder, leaderboard, evidence)]
     result["leaderboard"] = leaderboard.to_data()
-    return render(leaderboard, evidence, table_for_terminal())
+    table = render(leaderboard, evidence, table_for_terminal())
+    if not asked.published:
+        return table
+    comparisons = compare(asked.published, plan, leaderboard)
+    write_comparisons(folder, comparisons)
+    result["published"] = [vars(comparison) for comparison in comparisons]
+    return f"{table}\n{comparison_table(comparisons)}\n"

@@ -23,10 +23,10 @@ def command(run: Path, metric: tuple[Spec, ...], as_json: bool) -> int:
 
     No model is run. The data sources must be where they were, with the same content. What is scored already stays.
     """
-    from mitobench.evidence import Evidence
-    from mitobench.leaderboard import build_leaderboard
-    from mitobench.runfolder import RunFolder
-    from mitobench.scoring import rescore
+    from mitobench.ranking.leaderboard import build_leaderboard
+    from mitobench.results.evidence import Evidence
+    from mitobench.results.runfolder import RunFolder
+    from mitobench.results.scoring import rescore
 
     with only_json(as_json):
         plugins = discover()

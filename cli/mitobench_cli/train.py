@@ -13,10 +13,10 @@ from mitobench_cli.progress import ProgressLine
 from mitobench_cli.terminal import debug_option, discover, json_option, only_json, say, show, show_json
 
 if TYPE_CHECKING:
-    from mitobench.interfaces import DataSource, TrainingEvent, TrainingResult
+    from mitobench.interfaces import TrainingEvent, TrainingResult
     from mitobench.plugins import Plugins
 
-__all__ = ["command"]
+__all__ = ["command", "show_event"]
 
 INTERRUPTED = 130
 
@@ -98,43 +98,33 @@ def _train(
     offline: bool,
 ) -> "TrainingResult":
     from mitobench.components import plan_component
-    from mitobench.interfaces import TrainingRequest
+    from mitobench.training.steps import open_sources, plan_training, train
     from mitobench.weights import WeightsStore
 
     here = Path.cwd()
     planned = plan_component("trainer", trainer, plugins, WeightsStore(plugins, offline=offline), base=here)
     if planned.missing:
         raise MissingError(planned.missing)
-    label, training = _open(data, plugins, here, seed)
-    held_out = _open(validation, plugins, here, seed)[1] if validation else None
-    samples = sum(1 for _ in training.refs())
+    label, training = open_sources(data, plugins, base=here, seed=seed)
+    held_out = open_sources(validation, plugins, base=here, seed=seed)[1] if validation else None
+    step = plan_training(planned, training, held_out, label=label, seed=seed, out=out)
     with (
         ProgressLine("steps") as line,
         orderly_stop("stopping after this step; once more stops at once") as should_stop,
     ):
-        request = TrainingRequest(
-            training=training,
-            validation=held_out,
-            out=out,
-            data={"spec": label, "fingerprint": training.fingerprint, "samples": samples},
+        return train(
+            step,
+            plugins,
+            device=device,
             resume=resume,
-            report=lambda event: _show_event(line, event),
+            report=lambda event: show_event(line, event),
             should_stop=should_stop,
         )
-        result: TrainingResult = planned.build(plugins, device=device, seed=seed).train(request)
-    return result
 
 
-def _open(specs: tuple[Spec, ...], plugins: "Plugins", base: Path, seed: int) -> "tuple[str, DataSource]":
-    """The data sources as one, and how tables show them."""
-    from mitobench.combined import CombinedSource
-    from mitobench.components import open_source
-
-    opened = [open_source(spec, plugins, base=base, seed=seed) for spec in specs]
-    source = opened[0][1] if len(opened) == 1 else CombinedSource([source for _, source in opened])
-    return " + ".join(described.label for described, _ in opened), source
-
-
-def _show_event(line: ProgressLine, event: "TrainingEvent") -> None:
+def show_event(line: ProgressLine, event: "TrainingEvent") -> None:
+    """One step of a training on the progress line; what it says in words stays."""
+    if event.message:
+        say(event.message)
     values: list[Any] = [f"{name} {value:.4g}" for name, value in event.values.items()]
-    line.update(event.done, event.total, "  ".join([f"epoch {event.epoch}", *values, event.message]).rstrip())
+    line.update(event.done, event.total, "  ".join([f"epoch {event.epoch}", *values]))

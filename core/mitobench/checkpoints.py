@@ -1,7 +1,8 @@
 """Checkpoints: safetensors files whose header carries a card that says what was trained, how, and on what."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mitobench.errors import MissingError
 from mitobench.files import write_atomically
 
-__all__ = ["Card", "read_card", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Card", "parameter_count", "read_card", "read_checkpoint", "write_checkpoint"]
 
 _CARD_KEY = "mitobench_card"
 
@@ -30,6 +31,7 @@ class Card:
         training_groups: the groups (volumes, specimens) of those images, sorted.
         data: the training data source: spec without paths, fingerprint, number of samples.
         metrics: what was measured at the end, e.g. the validation Dice.
+        history: by name, what was measured in every epoch (:meth:`mitobench.training.history.History.curves`); empty where unknown.
         versions: of Python, mitobench and the libraries that trained it.
         licence: of the weights; decided by the training data.
         notes: anything else worth a sentence.
@@ -43,6 +45,7 @@ class Card:
     training_groups: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    history: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
     notes: str = ""
@@ -100,3 +103,17 @@ def read_card(path: Path) -> Card:
         raise MissingError(
             f"{path}: a safetensors file without a mitobench card, so what it holds is unknown. Give a file that `mitobench train` wrote."
         ) from None
+
+
+def parameter_count(path: Path) -> int | None:
+    """How many floating-point numbers a safetensors file holds, from its header; None for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118  (not a mapping)
+            return sum(int(math.prod(s.get_shape())) for s in slices if "F" in s.get_dtype())
+    except (SafetensorError, OSError):
+        return None

@@ -1,11 +1,11 @@
 """Components as a plan knows them: resolved options, located weights, identity. Nothing is built yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from mitobench.checkpoints import read_card
+from mitobench.checkpoints import Card, read_card
 from mitobench.descriptors import Kind, MetricDescriptor
 from mitobench.errors import DataError, MissingError
 from mitobench.hashing import hash_data, hash_file
@@ -26,14 +26,17 @@ class ComponentPlan:
 
     Attributes:
         kind, reference, version: which component (``reference`` is ``distribution/name``).
-        label: the spec as tables show it: given options, paths shortened to their last part.
+        label: what tables call it: the spec with paths shortened to their last part, or the name that its options give.
         given: the options as the user gave them.
         base: the folder that relative paths in ``given`` start from.
         identity: plain data that identify its results.
         weights: the located weights files.
         trained_on: ``Sample.origin`` of the images that the weights have seen, from their cards.
+        cards: the cards of the weights that have one, by role.
         licence, citation: from the descriptor.
         missing: why it cannot be built here, or "".
+        remarks: what a leaderboard must say about it.
+        oracle: it looks at the reference.
     """
 
     kind: Kind
@@ -45,9 +48,12 @@ class ComponentPlan:
     identity: Mapping[str, Any]
     weights: "tuple[LocatedWeights, ...]" = ()
     trained_on: frozenset[str] = frozenset()
+    cards: Mapping[str, Card] = field(default_factory=dict)
     licence: str = ""
     citation: str = ""
     missing: str = ""
+    remarks: tuple[str, ...] = ()
+    oracle: bool = False
 
     @property
     def key(self) -> str:
@@ -94,11 +100,11 @@ def plan_component(
     options = _options(component, spec.options, base)
     missing = component.missing()
     weights: tuple[LocatedWeights, ...] = ()
-    trained_on: frozenset[str] = frozenset()
+    cards: dict[str, Card] = {}
     try:
         if store is not None and not missing:
             weights = store.locate(component, options)
-            trained_on = frozenset(origin for located in weights for origin in _training_origins(located.path))
+            cards = {w.role: read_card(w.path) for w in weights if w.path.suffix == ".safetensors"}
     except MissingError as error:
         missing = str(error)
     descriptor = component.descriptor
@@ -106,7 +112,7 @@ def plan_component(
         kind=kind,
         reference=component.reference,
         version=descriptor.version,
-        label=_label(spec, options.path_fields()),
+        label=options.shown_as() or _label(spec, options.path_fields()),
         given=dict(spec.options),
         base=base,
         identity={
@@ -118,10 +124,13 @@ def plan_component(
             **({"files": contents} if (contents := _contents(kind, options)) else {}),
         },
         weights=weights,
-        trained_on=trained_on,
+        trained_on=frozenset(origin for card in cards.values() for origin in card.training_origins),
+        cards=cards,
         licence=descriptor.licence,
         citation=descriptor.citation,
         missing=missing,
+        remarks=options.remarks(),
+        oracle=getattr(descriptor, "uses_reference", False) or options.looks_at_reference(),
     )
 
 
@@ -169,10 +178,6 @@ def _files(path: Path) -> list[list[str]]:
         return [[path.name, hash_file(path)]]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
-
-
-def _training_origins(path: Path) -> tuple[str, ...]:
-    return read_card(path).training_origins if path.suffix == ".safetensors" else ()
 
 
 def _options(component: Component, given: Mapping[str, Any], base: Path) -> ComponentOptions:

@@ -10,6 +10,7 @@ __all__ = [
     "DeviceMemoryError",
     "MissingError",
     "MitobenchError",
+    "RegressionError",
     "ResourceError",
     "UsageError",
 ]
@@ -51,3 +52,9 @@ class ResourceError(MitobenchError):
 
 class DeviceMemoryError(ResourceError):
     """The accelerator's memory ran out; the runner answers with a smaller batch before the cell fails."""
+
+
+class RegressionError(MitobenchError):
+    """A comparison found the second cell worse than the first by more than was allowed; nothing else went wrong."""
+
+    exit_code = 6

@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from mitobench.errors import ResourceError
 
-__all__ = ["safe_name", "write_atomically"]
+__all__ = ["atomic_file", "safe_name", "write_atomically"]
 
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
@@ -19,13 +21,20 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         ResourceError: the disk is full or the folder cannot be written.
     """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which appears under its name when the block has ended well. See :func:`write_atomically`."""
     temporary = path.with_name(
         f".{path.name[:80]}.{os.getpid()}.{hashlib.blake2b(path.name.encode(), digest_size=4).hexdigest()}.tmp"
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

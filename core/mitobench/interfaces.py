@@ -17,14 +17,16 @@ from mitobench.samples import Sample, SampleRef
 from mitobench.segmentations import Segmentation
 
 if TYPE_CHECKING:
-    from mitobench.evidence import Evidence
-    from mitobench.leaderboard import Leaderboard
+    from mitobench.ranking.leaderboard import Leaderboard
+    from mitobench.results.evidence import Evidence
 
 __all__ = [
     "BuildContext",
     "DataSource",
     "Encoding",
+    "FixedInput",
     "ImageBoundPrompter",
+    "ImageBoundSegmenter",
     "ImageStatistics",
     "Metric",
     "Prompter",
@@ -120,6 +122,33 @@ class Segmenter(Protocol):
         A promptable segmenter returns the mask of each prompt, in the prompts' order. The result must not depend on that
         order otherwise.
         """
+
+
+@runtime_checkable
+class ImageBoundSegmenter(Segmenter, Protocol):
+    """A segmenter that holds finished segmentations of certain images, found by ``sample.id``: another tool made them."""
+
+    @property
+    def seconds_per_image(self) -> float | None:
+        """What the tool took for one image, as its user says; None where that is unknown.
+
+        It stands for the whole cost of the cell: what is measured while files are read is no cost of the tool.
+        """
+
+    def check_images(self, ids: Collection[str]) -> None:
+        """Raise DataError where one of these images has no segmentation, or two share one.
+
+        Called for each data source before anything is computed, with the ids of all images that will be asked for.
+        """
+
+
+@runtime_checkable
+class FixedInput(Protocol):
+    """A segmenter, mostly, that scales every image to one size, and so loses detail on much larger ones."""
+
+    @property
+    def input_side(self) -> int:
+        """The longer side in pixels to which images are scaled; ``mitobench predict`` tiles what is much larger."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mitobench.errors import ContractError
 
-__all__ = ["PackedMasks", "compact_labels", "resolve_overlaps"]
+__all__ = ["PackedMasks", "compact_labels", "numbered_labels", "resolve_overlaps"]
 
 
 _FEW = 1 << 16
@@ -188,3 +188,11 @@ def compact_labels(labels: NDArray[np.integer]) -> tuple[NDArray[np.integer], ND
     numbers = np.where(values == 0, 0, np.searchsorted(names, values) + 1).astype(np.int32)
     dense = np.repeat(numbers, np.diff(starts, append=flat.size)).reshape(labels.shape)
     return dense, names.astype(np.int64)
+
+
+def numbered_labels(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """The objects of a label image (H, W) under the numbers 1..K, in the order of their labels; 0 = background."""
+    dense, _ = compact_labels(labels)
+    present = np.bincount(dense.reshape(-1), minlength=1) > 0
+    present[0] = False
+    return np.asarray(np.cumsum(present, dtype=np.int32)[dense])

@@ -66,6 +66,18 @@ class ComponentOptions(BaseModel):
         """The prompt kinds that a prompter with these options emits; None = all of its descriptor's."""
         return None
 
+    def shown_as(self) -> str:
+        """What leaderboards call a component with these options; "" = its spec."""
+        return ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a leaderboard must say about a component with these options."""
+        return ()
+
+    def looks_at_reference(self) -> bool:
+        """Whether these options make an oracle of a component whose descriptor is none."""
+        return False
+
     def identity(self) -> dict[str, Any]:
         """What of these options identifies a result, as plain data."""
         return self.model_dump(mode="json", exclude=set(self.path_fields() | self.not_identity))

@@ -3,10 +3,10 @@
 It reads descriptors, options, file headers and hashes; it builds no prompter and no segmenter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mitobench.components import ComponentPlan, PlannedMetric, open_source, plan_component, plan_metrics, reference_spec
 from mitobench.descriptors import PrompterDescriptor, SegmenterDescriptor
@@ -19,10 +19,20 @@ from mitobench.specs import Spec
 
 if TYPE_CHECKING:
     from mitobench.experiment import Experiment
-    from mitobench.runfolder import RunFolder
+    from mitobench.results.runfolder import RunFolder
     from mitobench.weights import WeightsStore
 
-__all__ = ["ComponentPlan", "Plan", "PlannedCell", "PlannedMetric", "make_plan", "open_source", "plan_component"]
+__all__ = [
+    "ComponentPlan",
+    "Plan",
+    "PlannedCell",
+    "PlannedMetric",
+    "cell_key",
+    "make_plan",
+    "mismatch",
+    "open_source",
+    "plan_component",
+]
 
 SCHEMA = 1
 Status = Literal["run", "done", "incompatible", "missing"]
@@ -36,7 +46,7 @@ class PlannedCell:
         key: identifies its results; changes with any component's name, version, options or weights, with the data and
             with the seed.
         components: data source, prompter and segmenter.
-        oracle: the prompter looks at the reference.
+        oracle: the prompter or the segmenter looks at the reference.
         status, reason: what will happen, and why where that is not "run".
         done, total: images that are stored and asked for.
     """
@@ -136,11 +146,16 @@ def make_plan(
         for segmenter in segmenters:
             for prompter in _prompters_for(segmenter, prompters, unprompted, plugins):
                 cell = _cell((data_plan, prompter, segmenter), plugins, experiment.seed, totals[data_plan.key])
-                cells.setdefault(cell.key, cell)
+                cells.setdefault(cell.key + "".join(map(_absent, cell.components)), cell)
     plan = Plan(
         cells=tuple(cells.values()), metrics=metrics, sources=sources, seed=experiment.seed, limit=experiment.limit
     )
     return plan if folder is None else replace(plan, cells=tuple(_with_progress(c, plan, folder) for c in plan.cells))
+
+
+def cell_key(seed: int, identities: Sequence[Mapping[str, Any]]) -> str:
+    """The key of a cell from the seed and the identities of its data source, prompter and segmenter."""
+    return hash_data({"schema": SCHEMA, "seed": seed, "components": [dict(identity) for identity in identities]})
 
 
 def _prompters_for(
@@ -155,18 +170,18 @@ def _cell(
     components: tuple[ComponentPlan, ComponentPlan, ComponentPlan], plugins: Plugins, seed: int, total: int
 ) -> PlannedCell:
     _, prompter, segmenter = components
-    described = plugins.find("prompter", reference_spec(prompter.reference)).descriptor
-    oracle = isinstance(described, PrompterDescriptor) and described.uses_reference
-    key = hash_data({"schema": SCHEMA, "seed": seed, "components": [dict(c.identity) for c in components]})
+    oracle = prompter.oracle or segmenter.oracle
+    key = cell_key(seed, [c.identity for c in components])
     missing = "; ".join(c.missing for c in components if c.missing)
-    reason = _mismatch(prompter, segmenter, plugins)
+    reason = mismatch(prompter, segmenter, plugins)
     status: Status = "incompatible" if reason else "missing" if missing else "run"
     return PlannedCell(
         key=key, components=components, oracle=oracle, status=status, reason=reason or missing, total=total
     )
 
 
-def _mismatch(prompter: ComponentPlan, segmenter: ComponentPlan, plugins: Plugins) -> str:
+def mismatch(prompter: ComponentPlan, segmenter: ComponentPlan, plugins: Plugins) -> str:
+    """Why a segmenter cannot use a prompter's prompts, or ""."""
     described = plugins.find("prompter", reference_spec(prompter.reference)).descriptor
     assert isinstance(described, PrompterDescriptor)  # noqa: S101  (find() returns the kind asked for)
     narrowed = prompter.options(plugins).emits()
@@ -195,4 +210,9 @@ def _with_progress(cell: PlannedCell, plan: Plan, folder: "RunFolder") -> Planne
 
 
 def _unique(plans: Iterator[ComponentPlan]) -> list[ComponentPlan]:
-    return list({plan.key + plan.missing: plan for plan in plans}.values())
+    return list({plan.key + _absent(plan): plan for plan in plans}.values())
+
+
+def _absent(plan: ComponentPlan) -> str:
+    """What tells components apart whose files are not there to be hashed: how they were given."""
+    return f"{plan.missing} {dict(plan.given)}" if plan.missing else ""

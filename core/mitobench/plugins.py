@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import pluggy
 
 from mitobench import hookspecs
+from mitobench.compilers import keep_compilers_apart
 from mitobench.descriptors import (
     DataSourceDescriptor,
     Descriptor,
@@ -112,6 +113,7 @@ class Component:
 
     def _resolve(self, path: str) -> Any:
         module, _, attribute = path.partition(":")
+        keep_compilers_apart()
         try:
             return getattr(importlib.import_module(module), attribute)
         except (Exception, SystemExit) as error:

@@ -3,17 +3,20 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mitobench.checkpoints import Card, parameter_count
 from mitobench.components import ComponentPlan
 from mitobench.plan import Plan, PlannedCell
-from mitobench.runfolder import RunFolder
-from mitobench.scoring import metric_record
+from mitobench.results.runfolder import RunFolder
+from mitobench.results.scoring import metric_record
+from mitobench.weights import LocatedWeights
 
-__all__ = ["remember_run"]
+__all__ = ["component_record", "installed_versions", "remember_run"]
 
 
 def remember_run(plan: Plan, folder: RunFolder, **settings: Any) -> None:
@@ -28,7 +31,7 @@ def remember_run(plan: Plan, folder: RunFolder, **settings: Any) -> None:
             "limit": plan.limit,
             "settings": settings,
             "machine": {"system": platform.platform(), "processor": platform.processor(), "cores": os.cpu_count()},
-            "versions": {"python": platform.python_version(), **_versions(plan)},
+            "versions": installed_versions(c for cell in plan.cells for c in cell.components),
             "git": _git_revision(),
         },
     )
@@ -38,33 +41,49 @@ def _cell_record(cell: PlannedCell, plan: Plan) -> dict[str, Any]:
     """A cell as ``run.json`` keeps it."""
     data, prompter, segmenter = cell.components
     return {
-        "data": _component_record(data),
-        "prompter": _component_record(prompter),
-        "segmenter": _component_record(segmenter),
+        "data": component_record(data),
+        "prompter": component_record(prompter),
+        "segmenter": component_record(segmenter),
         "oracle": cell.oracle,
         "seed": plan.seed,
         "total": cell.total,
     }
 
 
-def _component_record(component: ComponentPlan) -> dict[str, Any]:
+def component_record(component: ComponentPlan) -> dict[str, Any]:
+    """A component as ``run.json`` keeps it: enough to build the same one again, and to know that it is the same."""
     return {
         "label": component.label,
         "key": component.key,
         "identity": dict(component.identity),
         "given": {name: str(value) if isinstance(value, Path) else value for name, value in component.given.items()},
         "base": str(component.base),
-        "weights": [{"role": w.role, "name": w.name, "sha256": w.sha256} for w in component.weights],
+        "weights": [_weights_record(w, component.cards.get(w.role)) for w in component.weights],
         "trained_on": sorted(component.trained_on),
         "licence": component.licence,
         "citation": component.citation,
+        "remarks": list(component.remarks),
     }
 
 
-def _versions(plan: Plan) -> dict[str, str]:
-    owners = {c.reference.rpartition("/")[0] for cell in plan.cells for c in cell.components}
+def _weights_record(weights: LocatedWeights, card: Card | None) -> dict[str, Any]:
+    return {
+        "role": weights.role,
+        "name": weights.name,
+        "sha256": weights.sha256,
+        "licence": weights.licence or (card.licence if card else ""),
+        "bundled": weights.bundled,
+        "parameters": parameter_count(weights.path),
+        "training_groups": list(card.training_groups) if card else [],
+        "training_data": str(card.data.get("spec", "")) if card else "",
+    }
+
+
+def installed_versions(components: Iterable[ComponentPlan]) -> dict[str, str]:
+    """The versions of Python, of what mitobench computes with, and of the distributions that some components come from."""
+    owners = {component.reference.rpartition("/")[0] for component in components}
     wanted = {"mitobench", "numpy", "torch", *owners}
-    installed = {}
+    installed = {"python": platform.python_version()}
     for name in sorted(wanted):
         try:
             installed[name] = metadata.version(name)

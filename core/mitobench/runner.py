@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mitobench.components import ComponentPlan
-from mitobench.errors import DataError, ResourceError
-from mitobench.interfaces import ImageBoundPrompter
+from mitobench.errors import ResourceError
+from mitobench.image_checks import check_images
 from mitobench.plan import Plan
 from mitobench.plugins import Plugins
 from mitobench.records import remember_run
-from mitobench.runfolder import RunFolder
+from mitobench.results.parts import MOST_PARTS, compact
+from mitobench.results.runfolder import RunFolder
+from mitobench.results.scoring import score_stored
 from mitobench.samples import SampleRef
-from mitobench.scoring import score_stored
 from mitobench.units import ImageOutcome, Unit, UnitOutcome, run_unit
-from mitobench.workbench import Workbench, describe
+from mitobench.workbench import Workbench
 
 __all__ = ["ImageOutcome", "Progress", "RunOutcome", "execute"]
 
@@ -110,7 +110,7 @@ def execute(
         remember_run(plan, folder, device=device, workers=workers, batch=batch)
         plugins.notify("mitobench_run_started", plan=plan)
         bench = Workbench(plugins, device, plan.seed)
-        _check_images(plan, bench)
+        check_images(plan, bench)
         _score_stored(
             plan,
             folder,
@@ -132,31 +132,10 @@ def execute(
                     progress(tally.add(image))
                     plugins.notify("mitobench_image_done", outcome=image)
         outcome = tally.outcome(time.perf_counter() - start)
+        if not outcome.interrupted:
+            compact(folder.path / "parts", above=MOST_PARTS)
         plugins.notify("mitobench_run_finished", outcome=outcome)
     return outcome
-
-
-def _check_images(plan: Plan, bench: Workbench) -> None:
-    """Let prompters that are made for certain images say what fits none of them, before anything is computed."""
-    used: dict[str, tuple[ComponentPlan, set[str]]] = {}
-    for cell in plan.with_status("run"):
-        data, prompter, _ = cell.components
-        if not prompter.weights:
-            used.setdefault(prompter.key, (prompter, set()))[1].add(data.key)
-    for prompter, sources in used.values():
-        try:
-            built = bench.component(prompter)
-        except (Exception, SystemExit):  # noqa: S112  (its cells will fail, each with this reason)
-            continue
-        if not isinstance(built, ImageBoundPrompter):
-            continue
-        ids = {ref.id for key in sources for ref in plan.sources[key].refs()}
-        try:
-            built.check_images(ids)
-        except DataError:
-            raise
-        except (Exception, SystemExit) as error:
-            bench.plugins.warnings.append(f"{prompter.label}: check_images failed ({describe(error)})")
 
 
 def _score_stored(

@@ -3,6 +3,7 @@
 Reading and scoring run in the unit's own thread while another unit holds the device; a finished unit is one part.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,17 +12,18 @@ from typing import Any
 
 from mitobench.components import ComponentPlan, PlannedMetric
 from mitobench.errors import ContractError, MitobenchError
+from mitobench.interfaces import ImageBoundSegmenter
 from mitobench.plan import PlannedCell
-from mitobench.predictions import StoredPrediction, write_prediction
 from mitobench.prompts import Prompts
-from mitobench.runfolder import RunFolder
+from mitobench.results.predictions import StoredPrediction, write_prediction
+from mitobench.results.runfolder import RunFolder
+from mitobench.results.scoring import score_image
 from mitobench.samples import Sample, SampleRef
-from mitobench.scoring import score_image
 from mitobench.seeds import derive_rng
 from mitobench.segmentations import Segmentation
 from mitobench.workbench import Encoded, Workbench, describe, timed
 
-__all__ = ["ImageOutcome", "Unit", "UnitOutcome", "run_unit"]
+__all__ = ["ImageOutcome", "Unit", "UnitOutcome", "checked_prompts", "checked_segmentation", "run_unit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -194,11 +196,11 @@ def _segment(
     where = (prompter_plan.key, job.position)
     if where not in prompted:
         try:
-            seen = job.sample if job.cell.oracle else unreferenced
+            seen = job.sample if prompter_plan.oracle else unreferenced
             value = needed[prompter.encoder_key].value if prompter.encoder_key is not None else None
             rng = derive_rng(seed, "prompter", job.ref.id)
             prompted[where] = timed(
-                lambda: _checked_prompts(prompter.prompt(value, seen, rng), prompter_plan, job.sample)
+                lambda: checked_prompts(prompter.prompt(value, seen, rng), prompter_plan, job.sample)
             )
         except (Exception, SystemExit) as error:
             prompted[where] = error
@@ -208,17 +210,33 @@ def _segment(
     prompts, prompt_seconds = made
     value = needed[segmenter.encoder_key].value if segmenter.encoder_key is not None else None
     segmentation, segment_seconds = timed(lambda: segmenter.segment(value, unreferenced, prompts))
-    job.prediction = StoredPrediction(_checked(segmentation, segmenter_plan, job.sample, prompts), prompts)
+    job.prediction = StoredPrediction(checked_segmentation(segmentation, segmenter_plan, job.sample, prompts), prompts)
     job.costs = {
         "seconds_encode": sum(e.seconds for e in needed.values()),
         "seconds_prompt": prompt_seconds,
         "seconds_segment": segment_seconds,
         "peak_memory_mb": _peak_memory_mb(),
         "encode_batch": min((e.batch for e in needed.values()), default=0),
+        **_stated_costs(segmenter),
     }
 
 
-def _checked_prompts(prompts: Any, planned: ComponentPlan, sample: Sample | None) -> Prompts:
+def _stated_costs(segmenter: Any) -> dict[str, float]:
+    """What replaces the measured costs where the segmentations were made elsewhere: what the user says, or unknown."""
+    if not isinstance(segmenter, ImageBoundSegmenter):
+        return {}
+    stated = segmenter.seconds_per_image
+    rest = math.nan if stated is None else 0.0
+    return {
+        "seconds_encode": rest,
+        "seconds_prompt": rest,
+        "seconds_segment": math.nan if stated is None else float(stated),
+        "peak_memory_mb": math.nan,
+    }
+
+
+def checked_prompts(prompts: Any, planned: ComponentPlan, sample: Sample | None) -> Prompts:
+    """What a prompter returned, made unwritable; raises ContractError where it is no prompts or they lie off the image."""
     if not isinstance(prompts, Prompts):
         raise ContractError(f"{planned.label}: prompt returned {type(prompts).__name__}; expected Prompts.")
     if sample is not None:
@@ -229,7 +247,8 @@ def _checked_prompts(prompts: Any, planned: ComponentPlan, sample: Sample | None
     return prompts
 
 
-def _checked(segmentation: Any, planned: ComponentPlan, sample: Sample, prompts: Prompts) -> Segmentation:
+def checked_segmentation(segmentation: Any, planned: ComponentPlan, sample: Sample, prompts: Prompts) -> Segmentation:
+    """What a segmenter returned; raises ContractError where it is no segmentation of this sample and these prompts."""
     if not isinstance(segmentation, Segmentation):
         raise ContractError(
             f"{planned.label}: segment returned {type(segmentation).__name__}; expected a Segmentation."

@@ -32,7 +32,6 @@ class Learner:
     def __init__(
         self, model: Any, options: TrainerOptions, *, seed: int, device: str, training: Pool, validation: Pool
     ) -> None:
-        self.epochs = options.epochs
         self.steps_per_epoch = -(-len(training) // options.batch)
         self._model, self._options, self._seed, self._device = model, options, seed, device
         self._training, self._validation = training, validation
@@ -44,7 +43,7 @@ class Learner:
         self._update = tf.function(self._update_eagerly, input_signature=[planes] * 3, autograph=False)
         self._score = tf.function(self._score_eagerly, input_signature=[planes] * 3, autograph=False)
 
-    def step(self, step: int) -> Mapping[str, float]:
+    def step(self, step: int, progress: float) -> Mapping[str, float]:
         """One optimiser step; the loss and the pixel accuracy of its inputs before it."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = derive_rng(self._seed, "unet-keras", "epoch", epoch).permutation(len(self._training))

@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from mitobench.errors import DataError
 from mitobench.hashing import hash_array
-from mitobench.holdout import hold_out
 from mitobench.interfaces import DataSource
 from mitobench.samples import Sample, SampleRef
+from mitobench.training.holdout import hold_out
 from mitobench_keras.inference import inputs_resized
 from mitobench_keras.intensities import as_grey
 from mitobench_keras.tiles import cut, resized, resized_mask, tile_corners

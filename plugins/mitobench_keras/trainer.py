@@ -1,20 +1,19 @@
 """The trainer ``unet-keras``: the published training from any data source, the best weights with their card."""
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 from mitobench.checkpoints import Card
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data, hash_file, sha256_file
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
+from mitobench.training.loop import Outcome, Schedule, library_versions, resume_path, run_training
 from mitobench_keras.architecture import COMPONENT, Architecture, build_model
 from mitobench_keras.learner import Learner
 from mitobench_keras.options import ROLE, TrainerOptions
 from mitobench_keras.pool import Pool, read_pools
 from mitobench_keras.runtime import resolve_device, tf
-from mitobench_keras.training import Outcome, resume_path, run_training
+from mitobench_keras.training import ArrayStore
 from mitobench_keras.weights import load_model, read_weights, set_weights, write_weights
 
 __all__ = ["VERSION", "KerasTrainer"]
@@ -67,19 +66,18 @@ class KerasTrainer:
             training=training,
             validation=validation,
         )
-        state_file = resume_path(request.out)
         outcome = run_training(
             learner,
-            state_file=state_file,
+            Schedule(epochs=options.epochs, steps_per_epoch=learner.steps_per_epoch),
+            ArrayStore(),
+            request,
             identity=self._identity(request),
-            resume=request.resume,
-            report=request.report,
-            should_stop=request.should_stop,
+            better=learner.better,
         )
         if outcome.finished:
             card = self._card(request, architecture, outcome, training, validation)
             write_weights(request.out, outcome.weights, card, half=options.half)
-            state_file.unlink(missing_ok=True)
+            resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
 
     def _start(self, architecture: Architecture) -> Any:
@@ -128,17 +126,8 @@ class KerasTrainer:
             training_groups=tuple(sorted({group for pool in pools for group in pool.groups if group})),
             data={**request.data, "samples": training.samples, "validation_samples": validation.samples, **counts},
             metrics={f"validation_{name}": value for name, value in outcome.best.items()},
-            versions=_versions(),
+            history=outcome.history.curves(),
+            versions=library_versions("tensorflow", "keras", "numpy"),
             licence=options.licence,
             notes="" if options.licence else "The licence of these weights follows from that of the training data.",
         )
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": python_version()}
-    for name in ("mitobench", "tensorflow", "keras", "numpy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found

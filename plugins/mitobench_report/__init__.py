@@ -1,4 +1,4 @@
-"""Built-in plugin: reporters that write a leaderboard as a text table, Markdown, CSV and JSON."""
+"""Built-in plugin: reporters that write a leaderboard as a text table, Markdown, CSV, JSON and a web page."""
 
 from mitobench import hookimpl
 from mitobench.descriptors import ReporterDescriptor
@@ -35,5 +35,14 @@ def mitobench_reporters() -> list[ReporterDescriptor]:
             options="mitobench_report.options:JsonOptions",
             summary="everything in the leaderboard; equal results give equal bytes",
             suffix=".json",
+        ),
+        ReporterDescriptor(
+            name="html",
+            target="mitobench_report.page.html_page:HtmlPage",
+            options="mitobench_report.options:HtmlOptions",
+            summary="one page with charts, pictures and provenance, for any browser, without a network",
+            suffix=".html",
+            requires=("jinja2>=3.1.2", "altair>=5.5", "vl-convert-python>=1.7"),
+            citation="Satyanarayan, Moritz, Wongsuphasawat, Heer, Vega-Lite: A Grammar of Interactive Graphics, IEEE Transactions on Visualization and Computer Graphics 23, 2017, doi:10.1109/TVCG.2016.2599030",
         ),
     ]

@@ -7,19 +7,23 @@ from mitobench.interfaces import BuildContext
 from mitobench.text import inert
 from mitobench_report.options import ReporterOptions
 from mitobench_report.wording import (
+    badge_texts,
     chosen_columns,
+    closing_texts,
     column_title,
     cost_names,
     cost_text,
     cost_title,
     images_text,
+    mean_rank_text,
     rank_text,
+    ranks_text,
     score_text,
 )
 
 if TYPE_CHECKING:
-    from mitobench.evidence import Evidence
-    from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
+    from mitobench.ranking.standings import Leaderboard, LeaderboardRow, LeaderboardTable, MeanRank, MeanRanks
+    from mitobench.results.evidence import Evidence
 
 __all__ = ["Markdown", "as_code", "escape"]
 
@@ -34,8 +38,9 @@ class Markdown:
         self.options = options
 
     def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
-        """A section per table: heading, table, notes, and the sentence on uncertainty."""
-        return "\n".join(self._section(table) for table in leaderboard.tables)
+        """A section per table: heading, table, notes, badges, tests and uncertainty; then ranks over data sources."""
+        sections = [self._section(table) for table in leaderboard.tables]
+        return "\n".join([*sections, *map(_mean_ranks, leaderboard.mean_ranks)])
 
     def _section(self, table: "LeaderboardTable") -> str:
         columns = chosen_columns(table, self.options.scores)
@@ -49,7 +54,11 @@ class Markdown:
             names = [as_code(row.prompter), as_code(row.segmenter)]
             lines.append(_line([rank_text(row), *names, *scores, images_text(row), *paid]))
         notes = [f"* {_name(row)}: {escape(note)}" for row in table.rows for note in row.notes]
-        for block in (notes, [escape(table.uncertainty)] if table.uncertainty else []):
+        badges = [
+            f"* **{escape(name)}**: {escape(explanation)} ({', '.join(map(_name, rows))})"
+            for name, explanation, rows in badge_texts(table)
+        ]
+        for block in ([*notes, *badges], *([escape(text)] for text in closing_texts(table))):
             lines += ["", *block] if block else []
         return "\n".join([*lines, ""])
 
@@ -68,7 +77,21 @@ def as_code(text: str) -> str:
     return f"`{safe}`"
 
 
-def _name(row: "LeaderboardRow") -> str:
+def _mean_ranks(ranks: "MeanRanks") -> str:
+    lines = [f"## {escape(ranks.title)}", ""]
+    if ranks.rows:
+        lines += [
+            _line(["mean rank", "prompter", "segmenter", *map(escape, ranks.data)]),
+            _line(["---"] * (3 + len(ranks.data))),
+        ]
+    for row in ranks.rows:
+        places = ranks_text(row, ranks).split(" / ")
+        lines.append(_line([mean_rank_text(row), as_code(row.prompter), as_code(row.segmenter), *places]))
+    texts = [f"Ranked by {ranks.primary}." if ranks.primary else "", ranks.remark]
+    return "\n".join([*lines, *(line for text in texts if text for line in ("", escape(text))), ""])
+
+
+def _name(row: "LeaderboardRow | MeanRank") -> str:
     return f"{as_code(row.prompter)} x {as_code(row.segmenter)}"
 
 

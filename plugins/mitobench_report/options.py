@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mitobench.options import ComponentOptions
 
-__all__ = ["CsvOptions", "JsonOptions", "ReporterOptions", "TableOptions"]
+__all__ = ["CsvOptions", "HtmlOptions", "JsonOptions", "ReporterOptions", "TableOptions"]
 
 
 class ReporterOptions(ComponentOptions):
@@ -33,3 +33,15 @@ class JsonOptions(ComponentOptions):
     """Options of ``json``."""
 
     costs: bool = Field(False, description="write seconds per image and peak memory, which differ from run to run")
+
+
+class HtmlOptions(ComponentOptions):
+    """Options of ``html``."""
+
+    images: int = Field(3, ge=0, le=50, description="pictures of each cell, from its best image to its worst")
+    compare: int = Field(
+        4, ge=0, le=500, description="images of each data source on which any two cells can be laid over each other"
+    )
+    megabytes: float = Field(
+        25, gt=0, allow_inf_nan=False, description="about how large the page may grow; pictures are left out beyond it"
+    )

@@ -13,20 +13,25 @@ from mitobench.interfaces import BuildContext
 from mitobench.text import inert
 from mitobench_report.options import TableOptions
 from mitobench_report.wording import (
+    badge_texts,
     chosen_columns,
+    closing_texts,
     column_title,
     cost_names,
     cost_text,
     cost_title,
     images_text,
+    mean_rank_text,
     rank_text,
+    ranks_text,
+    row_name,
     score_text,
     total_seconds,
 )
 
 if TYPE_CHECKING:
-    from mitobench.evidence import Evidence
-    from mitobench.standings import Leaderboard, LeaderboardRow, LeaderboardTable
+    from mitobench.ranking.standings import Leaderboard, LeaderboardRow, LeaderboardTable, MeanRanks
+    from mitobench.results.evidence import Evidence
 
 __all__ = ["TextTable"]
 
@@ -46,16 +51,37 @@ class TextTable:
         self._width = options.width or _UNLIMITED
 
     def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
-        """The tables with their titles, notes and the sentence on uncertainty."""
-        return "\n".join(self._section(table) for table in leaderboard.tables)
+        """The tables with their titles, notes, badges, tests and the sentence on uncertainty; then ranks over data sources."""
+        sections = [self._section(table) for table in leaderboard.tables]
+        return "\n".join([*sections, *(self._mean_ranks(ranks) for ranks in leaderboard.mean_ranks)])
 
     def _section(self, table: "LeaderboardTable") -> str:
         layouts = ((False, False), (True, False), (True, True))
         drawings = (_draw(self._grid(table, stacked=stacked, added=added)) for stacked, added in layouts)
         body = next((text for text in drawings if max(map(len, text.splitlines())) <= self._width), "")
-        notes = [f"{row.prompter} x {row.segmenter}: {note}" for row in table.rows for note in row.notes]
+        notes = [f"{row_name(row)}: {note}" for row in table.rows for note in row.notes]
+        badges = [
+            f"{name}: {explanation} ({', '.join(map(row_name, rows))})"
+            for name, explanation, rows in badge_texts(table)
+        ]
         lines = [*self._fold(table.title), *(body.splitlines() or self._paragraphs(table))]
-        for remark in [*notes, table.uncertainty]:
+        for remark in [*notes, *badges, *closing_texts(table)]:
+            lines += self._fold(remark)
+        return "\n".join(lines) + "\n"
+
+    def _mean_ranks(self, ranks: "MeanRanks") -> str:
+        drawn = _plain_table("mean rank", "prompter", "segmenter", "ranks")
+        for row in ranks.rows:
+            names = (
+                "\n".join(textwrap.wrap(inert(n), _NAME, break_on_hyphens=False)) for n in (row.prompter, row.segmenter)
+            )
+            drawn.add_row(*map(Text, [mean_rank_text(row), *names, ranks_text(row, ranks)]))
+        body = _draw(drawn).splitlines() if ranks.rows else []
+        if max(map(len, body), default=0) > self._width:
+            texts = (f"{mean_rank_text(row)}  {row_name(row)} ({ranks_text(row, ranks)})" for row in ranks.rows)
+            body = [line for text in texts for line in self._fold(text)]
+        lines = [*self._fold(ranks.title), *body]
+        for remark in [f"{ranks.primary or 'ranks'} on {' / '.join(ranks.data)}", ranks.remark]:
             lines += self._fold(remark)
         return "\n".join(lines) + "\n"
 
@@ -64,9 +90,7 @@ class TextTable:
         columns = chosen_columns(table, self.options.scores)
         costs = cost_names(table) if self.options.costs else ()
         titles = [cost_title(name) for name in costs] if not added else ["s/image"] if costs else []
-        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        for title in ("#", "prompter", "segmenter", *map(column_title, columns), "images"):
-            drawn.add_column(Text(inert(title)))
+        drawn = _plain_table("#", "prompter", "segmenter", *map(column_title, columns), "images")
         for title in titles:
             drawn.add_column(Text(inert(title)), justify="right")
         for row in table.rows:
@@ -97,6 +121,13 @@ class TextTable:
     def _fold(self, text: str, indent: int = 0) -> list[str]:
         """One line, or several where the width is limited."""
         return textwrap.wrap(inert(text), self._width - indent, break_on_hyphens=False) if text else []
+
+
+def _plain_table(*titles: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for title in titles:
+        table.add_column(Text(inert(title)))
+    return table
 
 
 def _draw(table: Table) -> str:

@@ -1,17 +1,24 @@
-"""How the reporters word what a leaderboard holds: titles, scores with their intervals, seconds, counts."""
+"""How the reporters word what a leaderboard holds: titles, scores with their intervals, tests, badges, seconds, counts."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mitobench.standings import Column, LeaderboardRow, LeaderboardTable, ScoreCell
+    from mitobench.ranking.standings import Column, LeaderboardRow, LeaderboardTable, MeanRank, MeanRanks, ScoreCell
 
 __all__ = [
+    "badge_texts",
     "chosen_columns",
+    "closing_texts",
     "column_title",
     "cost_names",
+    "cost_text",
     "cost_title",
     "images_text",
+    "mean_rank_text",
     "number",
+    "rank_text",
+    "ranks_text",
+    "row_name",
     "score_text",
     "total_seconds",
 ]
@@ -22,6 +29,7 @@ _COSTS = {
     "seconds_segment": "segment s",
     "peak_memory_mb": "peak MB",
 }
+_MORE_COSTS = {"seconds": "s/image", "megapixel_seconds": "s/megapixel", "parameters": "parameters"}
 
 
 def chosen_columns(table: "LeaderboardTable", scores: str) -> "tuple[Column, ...]":
@@ -44,7 +52,7 @@ def cost_names(table: "LeaderboardTable") -> tuple[str, ...]:
 
 def cost_title(name: str) -> str:
     """A short column title for a cost: seconds per image, or the peak memory."""
-    return _COSTS.get(name, name)
+    return _COSTS.get(name) or _MORE_COSTS.get(name, name)
 
 
 def number(value: float) -> str:
@@ -85,6 +93,47 @@ def score_text(row: "LeaderboardRow", column: "Column", *, intervals: bool, comm
     if cell.defined < row.images:
         text += f" ({cell.defined} of {row.images} defined)"
     return text
+
+
+def row_name(row: "LeaderboardRow | MeanRank") -> str:
+    """A row's prompter and segmenter."""
+    return f"{row.prompter} x {row.segmenter}"
+
+
+def badge_texts(table: "LeaderboardTable") -> "list[tuple[str, str, tuple[LeaderboardRow, ...]]]":
+    """Name and explanation of each badge with the rows that have it; a table of oracles says so in its title."""
+    found: dict[tuple[str, str], list[LeaderboardRow]] = {}
+    for row in table.rows:
+        for badge in row.badges:
+            if not (table.oracle and badge.name == "oracle"):
+                found.setdefault((badge.name, badge.explanation), []).append(row)
+    return [(name, explanation, tuple(rows)) for (name, explanation), rows in found.items()]
+
+
+def closing_texts(table: "LeaderboardTable") -> list[str]:
+    """What stands below a table: who cannot be told from rank 1, remarks, and how certain it all is."""
+    same = table.not_distinguishable()
+    lines = []
+    if same is not None:
+        names = ", ".join(map(row_name, same)) or "none of the others"
+        lines.append(f"not distinguishable from rank 1: {names} ({table.test})")
+    elif table.test and "too few for a test" not in table.uncertainty:
+        lines.append(table.test)
+    return [*lines, *table.remarks, *([table.uncertainty] if table.uncertainty else [])]
+
+
+def mean_rank_text(row: "MeanRank") -> str:
+    """The mean rank with its 95 % interval; "-" where there is none."""
+    if row.mean is None:
+        return "-"
+    spread = f" [{row.low:.3g}-{row.high:.3g}]" if row.low is not None and row.high is not None else ""
+    return f"{row.mean:.3g}{spread}"
+
+
+def ranks_text(row: "MeanRank", ranks: "MeanRanks") -> str:
+    """The rank on each data source in turn; where there is none, whether the cell is ranked there at all."""
+    shown = [f"{row.ranks[t]:.3g}" if t in row.ranks else "seen" if t in row.cells else "-" for t in ranks.data]
+    return " / ".join(shown)
 
 
 def images_text(row: "LeaderboardRow") -> str:

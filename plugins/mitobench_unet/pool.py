@@ -10,9 +10,10 @@ from scipy import ndimage
 
 from mitobench.errors import DataError
 from mitobench.hashing import hash_array
-from mitobench.holdout import hold_out
 from mitobench.interfaces import DataSource
+from mitobench.masks import numbered_labels
 from mitobench.samples import Sample, SampleRef
+from mitobench.training.holdout import hold_out
 from mitobench_unet.augmentation import Augmentation, change_intensities, cut, random_geometry
 from mitobench_unet.intensities import Levels, as_planes, find_levels
 
@@ -140,10 +141,7 @@ def _prepare(sample: Sample) -> _Picture:
         raise DataError(
             f"training sample {sample.id!r} has no reference; expected labels for every training and validation sample."
         )
-    _, dense = np.unique(sample.labels, return_inverse=True)
-    labels = dense.reshape(sample.shape).astype(np.int32)
-    if sample.labels.size and int(sample.labels.min()) > 0:
-        labels += 1
+    labels = numbered_labels(sample.labels)
     boxes = [[r.start, c.start, r.stop, c.stop] for r, c in ndimage.find_objects(labels)]
     return _Picture(
         sample, labels, _uncounted(sample), find_levels(sample.image), np.array(boxes, np.int32).reshape(-1, 4)

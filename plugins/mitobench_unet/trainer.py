@@ -14,18 +14,9 @@ from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data, hash_file, sha256_file
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
 from mitobench.seeds import derive_rng, derive_seed
+from mitobench.training.loop import SCORE, Outcome, Schedule, library_versions, resume_path, run_training
 from mitobench_torch.devices import device_memory, resolve_device
-from mitobench_torch.training import (
-    SCORE,
-    Outcome,
-    Schedule,
-    WeightAverage,
-    learning_rate,
-    library_versions,
-    mixed_precision,
-    resume_path,
-    run_training,
-)
+from mitobench_torch.training import TorchStore, WeightAverage, learning_rate, mixed_precision
 from mitobench_torch.weights import load_into, read_state, save_state
 from mitobench_unet.architecture import COMPONENT, Architecture, build_network, read_architecture
 from mitobench_unet.augmentation import Augmentation
@@ -71,20 +62,17 @@ class UnetTrainer:
             raise UsageError(f"{request.out}: the checkpoint's name must end in .safetensors.")
         training, validation = read_pools(request.training, request.validation, options.patch, options.validation_share)
         task = _UnetTask(options, self._context, self._device, self._architecture(training), training, validation)
-        state_file = resume_path(request.out)
         outcome = run_training(
             task,
             Schedule(epochs=options.epochs, steps_per_epoch=options.steps_per_epoch, minutes=options.minutes),
-            state_file=state_file,
+            TorchStore(),
+            request,
             identity=self._identity(request),
-            resume=request.resume,
-            report=request.report,
-            should_stop=request.should_stop,
         )
         if outcome.finished:
             card = self._card(request, task, outcome)
             save_state(request.out, outcome.weights, card, half=options.half)
-            state_file.unlink(missing_ok=True)
+            resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
 
     def _architecture(self, training: Pool) -> Architecture:
@@ -128,7 +116,8 @@ class UnetTrainer:
             training_groups=tuple(sorted({group for fact in facts for group in fact.groups if group})),
             data={**request.data, "samples": len(task.training), "validation_samples": len(task.validation)},
             metrics={f"validation_{name}": value for name, value in outcome.best.items()},
-            versions=library_versions("monai", "numpy", "scipy"),
+            history=outcome.history.curves(),
+            versions=library_versions("torch", "monai", "numpy", "scipy"),
             licence=options.licence,
             notes="" if options.licence else "The licence of these weights follows from that of the training data.",
         )

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mitobench.training.loop import SCORE
 from mitobench_torch.devices import device_memory
-from mitobench_torch.training import SCORE, WeightAverage, learning_rate, mixed_precision
+from mitobench_torch.training import WeightAverage, learning_rate, mixed_precision
 from mitobench_yolo.architecture import Architecture, build_network
 from mitobench_yolo.batches import Batches, settings
 from mitobench_yolo.boxes import from_yolo
@@ -29,7 +30,7 @@ _BETAS = (0.9, 0.999)
 
 
 class DetectionTask:
-    """Trains one network (see :class:`mitobench_torch.training.Task`).
+    """Trains one network (see :class:`mitobench.training.loop.Task`).
 
     Network, loss, assignment of objects to cells and augmentation are ultralytics'; optimiser and schedule are ours.
     """

@@ -7,11 +7,12 @@ from pathlib import Path
 from mitobench.checkpoints import Card
 from mitobench.errors import UsageError
 from mitobench.hashing import hash_data, hash_file, sha256_file
-from mitobench.holdout import hold_out
 from mitobench.interfaces import BuildContext, TrainingEvent, TrainingRequest, TrainingResult
 from mitobench.seeds import derive_seed
+from mitobench.training.holdout import hold_out
+from mitobench.training.loop import Outcome, Schedule, library_versions, resume_path, run_training
 from mitobench_torch.devices import resolve_device
-from mitobench_torch.training import Outcome, Schedule, library_versions, resume_path, run_training
+from mitobench_torch.training import TorchStore
 from mitobench_torch.weights import save_state
 from mitobench_yolo.architecture import COMPONENT, Architecture, build_network, yolo11
 from mitobench_yolo.options import LOWEST_CONFIDENCE, ROLE, TrainerOptions
@@ -69,11 +70,9 @@ class YoloTrainer:
             outcome = run_training(
                 task,
                 Schedule(epochs=options.epochs, steps_per_epoch=task.batches.steps_per_epoch, minutes=options.minutes),
-                state_file=resume_path(request.out),
+                TorchStore(),
+                request,
                 identity=self._identity(request),
-                resume=request.resume,
-                report=request.report,
-                should_stop=request.should_stop,
             )
             if outcome.finished and options.report:
                 _write_report(task, outcome, Path(options.report).expanduser())
@@ -128,7 +127,8 @@ class YoloTrainer:
                 "objects": sum(blocks[0].objects),
             },
             metrics={f"validation_{name}": value for name, value in outcome.best.items()},
-            versions=library_versions("ultralytics", "numpy", "opencv-python"),
+            history=outcome.history.curves(),
+            versions=library_versions("torch", "ultralytics", "numpy", "opencv-python"),
             licence=options.licence,
             notes=_NOTES,
         )

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mitobench.evidence import Evidence
 from mitobench.experiment import Experiment
-from mitobench.leaderboard import build_leaderboard
 from mitobench.plan import make_plan
 from mitobench.plugins import Plugins
-from mitobench.runfolder import RunFolder
+from mitobench.ranking.leaderboard import build_leaderboard
+from mitobench.results.evidence import Evidence
+from mitobench.results.runfolder import RunFolder
 from mitobench.runner import execute
 from mitobench.specs import parse_spec
 from mitobench.weights import WeightsStore

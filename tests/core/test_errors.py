@@ -14,6 +14,7 @@ CODES = {
     errors.UsageError: 2,
     errors.DataError: 3,
     errors.MissingError: 4,
+    errors.RegressionError: 6,
     errors.ResourceError: 5,
     errors.DeviceMemoryError: 5,
 }

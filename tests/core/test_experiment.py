@@ -101,3 +101,81 @@ def test_a_file_that_is_absent_or_a_folder_is_named(tmp_path):
         read_experiment(tmp_path / "absent.toml")
     with pytest.raises(UsageError, match="cannot be read"):
         read_experiment(tmp_path)
+
+
+STEPS = """
+data = ["toy:root=$data/x"]
+segmenters = ["unet:checkpoint=$run/m.safetensors"]
+data_from = "the shop"
+
+[[train]]
+out = "$run/m.safetensors"
+data = ["toy:root=$data/x,split=train", "folder:root=near"]
+seed = 4
+[train.trainer]
+name = "unet"
+init = "$run/other.safetensors"
+note = "$dollar"
+
+[[published]]
+column = "Dice"
+value = 1
+source = "a book"
+differs = ""
+prompter = "gt-box:jitter=2"
+
+[[published]]
+column = "loss"
+value = 0.5
+source = "a book"
+differs = "much"
+checkpoint = "m.safetensors"
+"""
+
+
+def test_training_steps_and_published_numbers_are_read_with_their_places(tmp_path):
+    path = tmp_path / "experiment.toml"
+    path.write_text(STEPS)
+    experiment = read_experiment(path, data_root=tmp_path / "d", run=tmp_path / "r")
+    assert experiment.data == (Spec("toy", {"root": str(tmp_path / "d/x")}),)
+    assert experiment.segmenters == (Spec("unet", {"checkpoint": str(tmp_path / "r/m.safetensors")}),)
+    assert experiment.data_from == "the shop"
+    (step,) = experiment.train
+    assert step.out == tmp_path / "r/m.safetensors"
+    assert step.trainer.options == {"init": str(tmp_path / "r/other.safetensors"), "note": "$dollar"}
+    assert [spec.options["root"] for spec in step.data] == [str(tmp_path / "d/x"), "near"]
+    assert (step.seed, step.validation) == (4, ())
+    first, second = experiment.published
+    assert (first.column, first.value, first.differs, first.prompter) == ("Dice", 1, "", Spec("gt-box", {"jitter": 2}))
+    assert (second.checkpoint, second.segmenter) == (tmp_path / "m.safetensors", None)
+
+
+STEP = "[[train]]\ntrainer = 'unet'\ndata = ['synthetic']\nout = 'm.safetensors'\n"
+SCORE = "[[published]]\ncolumn = 'IoU'\nvalue = 1\nsource = 'x'\ndiffers = 'y'\nsegmenter = 'unet'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (STEP.replace("'unet'", "['unet', 'sam-ft']"), "train number 1: 2 trainers; expected one"),
+        (STEP.replace("trainer = 'unet'", ""), "train number 1: 0 trainers"),
+        (STEP.replace("data = ['synthetic']", ""), "train number 1: no data"),
+        (STEP.replace("out = 'm.safetensors'", ""), "train number 1: out is None"),
+        (STEP.replace("m.safetensors", "m.pth"), "ends in .safetensors"),
+        (STEP + "epochs = 3", "train number 1: unknown key 'epochs'"),
+        (STEP + "seed = 'x'", "train number 1: seed is 'x'"),
+        ("train = 'unet'", "expected tables [[train]]"),
+        (SCORE.replace("value = 1", "value = 'one'"), "published number 1: value is 'one'"),
+        (SCORE.replace("differs = 'y'", ""), "published number 1: differs is None"),
+        (SCORE.replace("source = 'x'", "source = ''"), "published number 1: source is ''"),
+        (SCORE.replace("segmenter = 'unet'", ""), "expected either checkpoint, or at least one of"),
+        (SCORE + "checkpoint = 'm.safetensors'", "expected either checkpoint, or at least one of"),
+        (SCORE + "segmentor = 'a'", "published number 1: unknown key 'segmentor'. Did you mean 'segmenter'?"),
+        ("metrics = ['instance:a=$data/x']", "give --data-root DIR"),
+        ("metrics = ['instance:a=$run/x']", "give a run folder"),
+    ],
+)
+def test_steps_and_published_numbers_that_make_no_sense_are_named(read, text, message):
+    with pytest.raises(UsageError) as error:
+        read(NEEDED + text)
+    assert message in str(error.value)

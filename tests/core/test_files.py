@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitobench.errors import ResourceError
-from mitobench.files import safe_name, write_atomically
+from mitobench.files import atomic_file, safe_name, write_atomically
 
 
 def test_writing_replaces_whole_files_and_leaves_nothing_beside_them(tmp_path):
@@ -45,3 +45,21 @@ def test_hostile_names_stay_in_their_folder(tmp_path, text):
     path = tmp_path / safe_name(text)
     path.write_bytes(b"")
     assert path.resolve().parent == tmp_path.resolve()
+
+
+def test_a_file_that_is_not_written_to_its_end_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a" / "state"
+    with atomic_file(path) as file:
+        file.write(b"one ")
+        file.write(b"and two")
+    assert path.read_bytes() == b"one and two"
+
+    def half() -> None:
+        with atomic_file(path) as file:
+            file.write(b"half of")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert [found.name for found in path.parent.iterdir()] == ["state"]
+    assert path.read_bytes() == b"one and two"

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from mitobench.errors import ContractError
-from mitobench.masks import PackedMasks, compact_labels, resolve_overlaps
+from mitobench.masks import PackedMasks, compact_labels, numbered_labels, resolve_overlaps
 
 STACKS = st.tuples(st.integers(0, 5), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda s: arrays(np.bool_, s))
 
@@ -164,3 +164,19 @@ def test_compact_labels_leave_small_labels_alone():
     dense, names = compact_labels(labels)
     assert dense is labels
     assert names.tolist() == list(range(1, 10))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_numbered_labels_are_the_inverse_of_numpys_unique(seed):
+    rng = np.random.default_rng(seed)
+    ids = [0, *rng.integers(1, [300, 2**31 - 1][seed % 2], 9)]
+    labels = rng.choice(np.array(ids, [np.int64, np.uint32][seed % 2]), (7, 9))
+    labels[0, 0] = 0
+    found = numbered_labels(labels)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, np.unique(labels, return_inverse=True)[1].reshape(7, 9))
+
+
+def test_labels_without_background_are_numbered_from_one():
+    assert numbered_labels(np.array([[5, 5], [900, 7]])).tolist() == [[1, 1], [3, 2]]
+    assert numbered_labels(np.zeros((0, 4), np.uint8)).shape == (0, 4)

@@ -3,7 +3,7 @@
 import pytest
 
 from mitobench.errors import MissingError, UsageError
-from mitobench.runfolder import RunFolder
+from mitobench.results.runfolder import RunFolder
 
 
 def shown(plan):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mitobench.errors import UsageError
-from mitobench.runfolder import RunFolder
+from mitobench.results.runfolder import RunFolder
 
 
 def record(path):

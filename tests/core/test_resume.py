@@ -16,7 +16,7 @@ from pathlib import Path
 from mitobench.experiment import Experiment
 from mitobench.plan import make_plan
 from mitobench.plugins import Plugins
-from mitobench.runfolder import RunFolder
+from mitobench.results.runfolder import RunFolder
 from mitobench.runner import execute
 from mitobench.specs import parse_spec
 from mitobench.weights import WeightsStore

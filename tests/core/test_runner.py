@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mitobench.errors import ResourceError, UsageError
-from mitobench.predictions import read_prediction
-from mitobench.runfolder import RunFolder
+from mitobench.results.predictions import read_prediction
+from mitobench.results.runfolder import RunFolder
 
 MATRIX = {
     "prompters": ("toy-centres", "toy-centres:threshold=100", "toy-oracle"),

@@ -68,6 +68,71 @@ def test_runs_are_merged(run):
     assert {row["segmenter"] for row in rows} == {"toy-flood", "toy-threshold"}
 
 
+def rows_of(result):
+    assert result.code == 0, result.err
+    return [row for table in json.loads(result.out)["tables"] for row in table["rows"]]
+
+
+def test_cells_are_chosen_by_label_and_pattern(run):
+    assert [
+        row["prompter"] for row in rows_of(run("leaderboard", "r", "--prompter", "*centres", "--format", "json"))
+    ] == ["toy-centres"]
+    assert len(rows_of(run("leaderboard", "r", "--data", "toy-*", "--segmenter", "toy-flood", "--format", "json"))) == 2
+    result = run("leaderboard", "r", "--data", "em*")
+    assert result.code == 2
+    assert "no data source matches 'em*'. There are: toy-discs:n=3." in result.err
+
+
+def test_rows_are_sorted_by_any_column(run):
+    more = ("--segmenter", "toy-threshold", "--segmenter", "toy-threshold:threshold=150", "--metric", "toy-overlap")
+    assert run("run", "--data", "toy-discs:n=3", *more, "--out", "s").code == 0
+    shown = ("leaderboard", "s", "--format", "json:costs=true")
+    ranks = [row["rank"] for row in rows_of(run(*shown))]
+    assert ranks == sorted(ranks)
+    names = [row["segmenter"] for row in rows_of(run(*shown, "--sort", "segmenter"))]
+    assert names == sorted(names)
+    seconds = [row["costs"]["seconds"] for row in rows_of(run(*shown, "--sort", "SECONDS"))]
+    assert seconds == sorted(seconds)
+    result = run("leaderboard", "s", "--sort", "beauty")
+    assert result.code == 2
+    assert "no column 'beauty' to sort by. There are: rank, prompter" in result.err
+
+
+def test_a_leaderboard_is_written_in_the_format_that_its_file_is_called_after(run, tmp_path):
+    result = run("leaderboard", "r", "--out", "here/board.md")
+    assert (result.code, result.out) == (0, "")
+    assert "wrote here/board.md" in result.err
+    assert (tmp_path / "here" / "board.md").read_text().startswith("## toy-discs:n=3: automatic")
+    assert run("leaderboard", "r", "--out", "board.txt", "--format", "json").code == 0
+    assert json.loads((tmp_path / "board.txt").read_text())["schema"] == 1
+    result = run("leaderboard", "r", "--out", "board.docx")
+    assert result.code == 2
+    assert "no reporter writes .docx. Give --format, or one of: .csv," in result.err
+
+
+def test_runs_on_other_content_under_one_name_are_refused_or_shown_apart(run, tmp_path):
+    assert run(*RUN, "--metric", "toy-overlap", "--out", "s").code == 0
+    path = tmp_path / "s" / "run.json"
+    record = json.loads(path.read_text())
+    record["cells"] = {f"f{key[1:]}": cell for key, cell in record["cells"].items()}
+    for cell in record["cells"].values():
+        cell["data"] |= {"key": "k" * 32, "identity": {**cell["data"]["identity"], "fingerprint": "f" * 32}}
+    path.write_text(json.dumps(record))
+    result = run("leaderboard", "r", "s")
+    assert result.code == 2
+    assert "'toy-discs:n=3' is not the same in these runs" in result.err
+    assert run("leaderboard", "r", "s", "--apart").code == 0
+
+
+def test_several_data_sources_have_mean_ranks(run):
+    segmenters = ("--segmenter", "toy-threshold", "--segmenter", "toy-threshold:threshold=150")
+    data = ("--data", "toy-discs:n=2", "--data", "toy-discs:n=2,seed=1")
+    assert run("run", *data, *segmenters, "--metric", "toy-overlap", "--out", "s").code == 0
+    (ranks,) = json.loads(run("leaderboard", "s", "--format", "json").out)["mean_ranks"]
+    assert sum(row["mean"] for row in ranks["rows"]) == 3
+    assert "mean rank over 2 data sources: automatic" in run("leaderboard", "s").out
+
+
 def test_a_folder_that_is_no_run_is_a_usage_error(mitobench):
     for verb in ("leaderboard", "score"):
         result = mitobench(verb, "nowhere")
@@ -133,7 +198,7 @@ def test_a_broken_reporter_costs_a_warning_and_its_own_file(foreign, mitobench, 
     assert "reporter foreign/second: leaderboard.md is written by another reporter" in result.err
     assert "reporter foreign/outside" in result.err
     assert sorted(p.name for p in (tmp_path / "r" / "report").iterdir()) == [
-        f"leaderboard.{s}" for s in ("csv", "json", "md", "txt")
+        f"leaderboard.{s}" for s in ("csv", "html", "json", "md", "txt")
     ]
 
 

@@ -49,7 +49,7 @@ def test_steps_are_those_of_keras_compile_and_fit(notebook_unet):
         chosen = order[step % 3 * 4 : step % 3 * 4 + 4]
         theirs.reset_metrics()
         loss, accuracy = theirs.train_on_batch(*_as_keras(pool, chosen))
-        found = learner.step(step)
+        found = learner.step(step, 0.0)
         assert found["loss"] == pytest.approx(float(loss), rel=1e-5)
         assert found["accuracy"] == pytest.approx(float(accuracy), abs=1e-6)
     for ours, expected in zip(model.get_weights(), theirs.get_weights(), strict=True):
@@ -77,7 +77,7 @@ def test_an_epoch_sees_every_input_once_in_an_order_of_its_own():
     seen = []
     learner._update = lambda images, *_: seen.extend(images.numpy()[:, 0, 0, 0]) or (0.0, 0.0)
     for step in range(6):
-        learner.step(step)
+        learner.step(step, 0.0)
     assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(pool.images[:, 0, 0] / np.float32(255))
     assert seen[:10] != seen[10:]
 
@@ -90,7 +90,7 @@ def test_pixels_that_do_not_count_change_nothing():
     results = []
     for pool in (first, other):
         model, learner = _learner(pool, pool)
-        results.append((learner.step(0), learner.validate(), model.get_weights()))
+        results.append((learner.step(0, 0.0), learner.validate(), model.get_weights()))
     assert results[0][:2] == results[1][:2]
     assert all(np.array_equal(a, b) for a, b in zip(results[0][2], results[1][2], strict=True))
 
@@ -98,7 +98,7 @@ def test_pixels_that_do_not_count_change_nothing():
 def test_a_batch_without_counted_pixels_is_no_trouble():
     model, learner = _learner(_pool(4, counted=np.zeros((4, 16, 16), bool)))
     before = model.get_weights()
-    assert learner.step(0)["loss"] == 0
+    assert learner.step(0, 0.0)["loss"] == 0
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
@@ -120,10 +120,10 @@ def test_what_is_better_is_an_option(keep, kept):
 
 def test_state_holds_model_and_optimiser_and_comes_back():
     _, learner = _learner(_pool(8))
-    learner.step(0)
+    learner.step(0, 0.0)
     state = learner.state()
-    expected = [learner.step(1), learner.step(2)]
+    expected = [learner.step(1, 0.0), learner.step(2, 0.0)]
     _, other = _learner(_pool(8))
     other.restore(state)
-    assert [other.step(1), other.step(2)] == expected
+    assert [other.step(1, 0.0), other.step(2, 0.0)] == expected
     assert sum(name.startswith("optimiser/") for name in state) == 2 * len(learner.weights()) + 2

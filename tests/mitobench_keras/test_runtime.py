@@ -106,3 +106,16 @@ def test_torchs_compiler_can_be_imported_after_this_plugin():
     code = "import mitobench_keras.runtime, torchvision, torch._dynamo; print('both')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "both", done.stderr[-500:]
+
+
+def test_torch_components_can_be_built_after_tensorflow_that_somebody_else_imported():
+    code = """
+import tensorflow
+from mitobench.plugins import Plugins
+print(Plugins.discover().find("segmenter", "sam").target().__name__)
+from mitobench_keras.runtime import tf
+assert tf is tensorflow
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "SamSegmenter", done.stderr[-500:]
+    assert done.returncode == 0

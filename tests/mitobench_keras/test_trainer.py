@@ -12,6 +12,7 @@ from mitobench.checkpoints import read_card, read_checkpoint
 from mitobench.errors import DataError, MissingError, MitobenchError, UsageError
 from mitobench.hashing import sha256_file
 from mitobench.interfaces import BuildContext, TrainingRequest
+from mitobench.training.loop import resume_path
 
 pytest.importorskip(
     "tensorflow" if find_spec("tensorflow") is None else "mitobench_keras.runtime", reason="needs tensorflow"
@@ -20,7 +21,6 @@ pytest.importorskip(
 from mitobench_keras.options import SegmenterOptions, TrainerOptions
 from mitobench_keras.segmenter import KerasSegmenter
 from mitobench_keras.trainer import KerasTrainer
-from mitobench_keras.training import resume_path
 
 STEPS_PER_EPOCH = 5  # 3 training samples of 6 tiles, 4 at a time
 

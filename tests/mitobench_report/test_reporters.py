@@ -11,7 +11,17 @@ import pytest
 
 from mitobench.interfaces import BuildContext, Reporter
 from mitobench.plugins import Plugins
-from mitobench.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
+from mitobench.ranking.standings import (
+    Badge,
+    Column,
+    Comparison,
+    Leaderboard,
+    LeaderboardRow,
+    LeaderboardTable,
+    MeanRank,
+    MeanRanks,
+    ScoreCell,
+)
 
 HOSTILE = "x[/red]\x1b[31m<img onerror=alert(1)></script>|`*a*`\n=cmd()"
 COLUMNS = (
@@ -63,6 +73,36 @@ TABLE = LeaderboardTable(
 )
 ORACLE = replace(TABLE, title="em: oracle prompts", oracle=True, rows=(replace(BEST, prompter="gt-box", notes=()),))
 BOARD = Leaderboard(tables=(TABLE, ORACLE))
+SECOND = replace(BEST, rank=2, rank_low=1, rank_high=2, segmenter="sam", cell="c" * 32)
+TESTED = replace(
+    TABLE,
+    rows=(BEST, SECOND, FAILED),
+    comparisons=(
+        Comparison(
+            first=BEST.cell, second=SECOND.cell, difference=0.02, low=-0.01, high=0.05, groups=8, p=0.2, p_corrected=0.2
+        ),
+    ),
+    test="tested: sign-flip permutation over 8 groups",
+)
+RANKS = MeanRanks(
+    title="mean rank over 2 data sources: automatic",
+    oracle=False,
+    primary="F1@0.5",
+    data=("em", "nuclei"),
+    rows=(
+        MeanRank(
+            prompter="none",
+            segmenter="unet:threshold=0.3",
+            mean=1.5,
+            low=1.0,
+            high=2.0,
+            ranks={"em": 1.0, "nuclei": 2.0},
+            cells={"em": BEST.cell, "nuclei": "d" * 32},
+        ),
+        MeanRank(prompter="grid", segmenter="sam", mean=None, low=None, high=None, ranks={}, cells={"em": SECOND.cell}),
+    ),
+    remark="too few for a test: 2 data sources",
+)
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +268,106 @@ def test_json_is_ascii_so_that_nothing_in_it_reaches_a_terminal(render):
     assert text.isascii()
     assert "\x1b" not in text
     assert json.loads(text)["tables"][0]["rows"][0]["prompter"] == HOSTILE
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+def test_readers_see_who_cannot_be_told_from_the_first(render, name):
+    text = html.unescape(render(name, Leaderboard(tables=(TESTED,))))
+    assert "not distinguishable from rank 1: none x sam (tested: sign-flip permutation over 8 groups)" in text
+    (pair,) = TESTED.comparisons
+    clear = replace(TESTED, comparisons=(replace(pair, p_corrected=0.01),))
+    assert "not distinguishable from rank 1: none of the others" in render(name, Leaderboard(tables=(clear,)))
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+def test_readers_see_why_nothing_was_tested_once(render, name):
+    (pair,) = TESTED.comparisons
+    untested = replace(
+        TESTED, comparisons=(replace(pair, p=None, p_corrected=None),), test="too few for a test: 3 groups"
+    )
+    assert render(name, Leaderboard(tables=(untested,))).count("too few for a test") == 1
+    said = replace(untested, uncertainty="95 % intervals; too few for a test")
+    text = render(name, Leaderboard(tables=(said,)))
+    assert text.count("too few for a test") == 1
+    assert "not distinguishable" not in text
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+def test_a_badge_is_explained_once_with_the_rows_that_have_it(render, name):
+    badge = Badge(name="in-domain", explanation="trained on 2 of 14 images")
+    rows = tuple(replace(row, badges=(badge,)) for row in (BEST, SECOND))
+    text = render(name, Leaderboard(tables=(replace(TABLE, rows=rows, remarks=("an earlier command",)),)))
+    assert text.count("trained on 2 of 14 images") == 1
+    line = next(line for line in text.splitlines() if "trained on" in line)
+    assert "in-domain" in line
+    assert "unet" in line
+    assert "sam" in line
+    assert "an earlier command" in text
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+def test_a_table_of_oracles_needs_no_badge_for_it(render, name):
+    badge = Badge(name="oracle", explanation="the prompts were made from the reference")
+    row = replace(BEST, badges=(badge,))
+    assert badge.explanation not in render(name, Leaderboard(tables=(replace(ORACLE, rows=(row,)),)))
+    assert badge.explanation in render(name, Leaderboard(tables=(replace(TABLE, rows=(row,)),)))
+
+
+def test_mean_ranks_are_a_table_of_their_own(render):
+    board = Leaderboard(tables=(TABLE,), mean_ranks=(RANKS,))
+    text = render("table", board).partition("mean rank over 2 data sources")[2]
+    assert re.search(r"1\.5 \[1-2\]\s+none\s+unet:threshold=0\.3\s+1 / 2", text)
+    assert re.search(r"-\s+grid\s+sam\s+seen / -", text)
+    assert "F1@0.5 on em / nuclei" in text
+    assert "too few for a test: 2 data sources" in text
+    markdown = render("md", board)
+    assert "| 1.5 [1-2] | `none` | `unet:threshold=0.3` | 1 | 2 |" in markdown
+    assert "| - | `grid` | `sam` | seen | - |" in markdown
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_tests_badges_and_mean_ranks_fit_the_width_too(render, width):
+    row = replace(BEST, badges=(Badge(name="leaky split", explanation="trained on a neighbour " * 5),))
+    table = replace(TESTED, rows=(row, SECOND), remarks=("remark " * 20,))
+    text = render("table", Leaderboard(tables=(table,), mean_ranks=(RANKS,)), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "1.5 [1-2]" in " ".join(text.split())
+
+
+def test_csv_has_the_difference_to_the_first_the_mean_rank_and_the_badges(render):
+    row = replace(SECOND, badges=(Badge(name="AGPL", explanation="=cmd"),))
+    board = Leaderboard(tables=(replace(TESTED, rows=(BEST, row, FAILED)),), mean_ranks=(RANKS,))
+    first, second, failed = csv.DictReader(io.StringIO(render("csv", board)))
+    assert (second["rank 1 minus this"], second["rank 1 minus this low"], second["p (Holm)"]) == (
+        "0.02",
+        "-0.01",
+        "0.2",
+    )
+    assert (first["rank 1 minus this"], failed["rank 1 minus this"]) == ("", "")
+    assert (first["mean rank"], second["mean rank"], second["badges"]) == ("1.5", "", "AGPL")
+    assert second["notes"].startswith("AGPL: =cmd; ")
+
+
+def test_where_two_share_rank_1_csv_turns_the_difference_to_the_first_of_the_table(render):
+    (pair,) = TESTED.comparisons
+    rows = (replace(SECOND, rank=1), BEST)
+    table = replace(TESTED, rows=rows, comparisons=(pair,))
+    _, second = csv.DictReader(io.StringIO(render("csv", Leaderboard(tables=(table,)))))
+    assert [float(second[f"rank 1 minus this{end}"]) for end in ("", " low", " high")] == [-0.02, -0.05, 0.01]
+
+
+@pytest.mark.parametrize("name", ["table", "md", "csv", "json"])
+def test_names_from_outside_stay_inert_in_all_of_it(render, name):
+    badge = Badge(name=HOSTILE, explanation=HOSTILE)
+    row = replace(BEST, badges=(badge,))
+    ranks = replace(RANKS, title=HOSTILE, data=(HOSTILE, "b"), remark=HOSTILE)
+    board = Leaderboard(
+        tables=(replace(TESTED, rows=(row, replace(SECOND, segmenter=HOSTILE)), remarks=(HOSTILE,), test=HOSTILE),),
+        mean_ranks=(ranks,),
+    )
+    text = render(name, board)
+    assert "\x1b" not in text
+    if name == "md":
+        assert "<" not in text
+    if name == "csv":
+        assert all(not cell.lstrip().startswith("=") for record in csv.reader(io.StringIO(text)) for cell in record)

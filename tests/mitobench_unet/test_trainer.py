@@ -10,7 +10,7 @@ from mitobench.checkpoints import read_card, read_checkpoint
 from mitobench.errors import DataError, MissingError, MitobenchError, UsageError
 from mitobench.interfaces import BuildContext, Trainer, TrainingRequest
 from mitobench.samples import Sample
-from mitobench_torch.training import resume_path
+from mitobench.training.loop import resume_path
 from mitobench_torch.weights import read_state
 from mitobench_unet.encoder import load_network
 from mitobench_unet.options import ROLE, TrainerOptions
@@ -117,9 +117,11 @@ def test_progress_is_reported_after_every_step_and_every_epoch(make_trainer, dis
     make_trainer().train(TrainingRequest(training=discs, out=tmp_path / "w.safetensors", report=events.append))
     steps = [event for event in events if "loss" in event.values]
     assert [(event.done, event.total, event.epoch) for event in steps] == [(1, 4, 1), (2, 4, 1), (3, 4, 2), (4, 4, 2)]
-    scored = [event for event in events if "dice" in event.values]
+    scored = [event for event in events if "validation_dice" in event.values]
     assert [event.done for event in scored] == [2, 4]
-    assert all({"dice", "iou", "f1", "score"} <= event.values.keys() for event in scored)
+    assert all(
+        {f"validation_{name}" for name in ("dice", "iou", "f1", "score")} == event.values.keys() for event in scored
+    )
 
 
 def test_the_card_says_what_was_trained_on_what(make_trainer, discs, tmp_path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from mitobench.errors import DataError
-from mitobench.holdout import hold_out
 from mitobench.samples import Sample
+from mitobench.training.holdout import hold_out
 from mitobench_yolo.boxes import from_yolo, reference_boxes
 from mitobench_yolo.samples import PADDING, counted, read_boxes, read_image, write_dataset
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mitobench_torch.training import SCORE
+from mitobench.training.loop import SCORE
 from mitobench_yolo.architecture import build_network, yolo11
 from mitobench_yolo.options import TrainerOptions
 from mitobench_yolo.samples import write_dataset

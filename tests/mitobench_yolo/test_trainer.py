@@ -13,7 +13,7 @@ from mitobench.checkpoints import read_card, read_checkpoint
 from mitobench.errors import DataError, MissingError, UsageError
 from mitobench.hashing import sha256_file
 from mitobench.interfaces import Trainer, TrainingRequest
-from mitobench_torch.training import resume_path
+from mitobench.training.loop import resume_path
 from mitobench_yolo.architecture import yolo11
 from mitobench_yolo.options import ROLE
 from mitobench_yolo.trainer import YoloTrainer
@@ -75,11 +75,14 @@ def test_progress_is_told_after_every_step_and_validation(make_trainer, few, tmp
     events = []
     make_trainer().train(TrainingRequest(training=few, out=tmp_path / "x.safetensors", report=events.append))
     steps = [e for e in events if "lr" in e.values]
-    scores = [e for e in events if "ap50" in e.values]
+    scores = [e for e in events if "validation_ap50" in e.values]
     assert [(e.done, e.total, e.epoch) for e in steps] == [(1, 4, 1), (2, 4, 1), (3, 4, 2), (4, 4, 2)]
     assert [e.done for e in scores] == [2, 4]
     assert all({"box_loss", "cls_loss", "dfl_loss"} <= set(e.values) for e in steps)
-    assert all({"ap50", "ap50_95", "f1", "confidence", "score"} == set(e.values) for e in scores)
+    assert all(
+        {f"validation_{name}" for name in ("ap50", "ap50_95", "f1", "confidence", "score")} == set(e.values)
+        for e in scores
+    )
 
 
 def test_the_card_says_what_was_trained_how_and_on_what(learned, discs):

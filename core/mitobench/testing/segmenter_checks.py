@@ -1,5 +1,6 @@
 """What every segmenter must do."""
 
+import math
 import pickle
 import unittest
 from dataclasses import fields, replace
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitobench.descriptors import PromptKind, SegmenterDescriptor
+from mitobench.errors import DataError
+from mitobench.interfaces import ImageBoundSegmenter
 from mitobench.options import ComponentOptions
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample
@@ -155,6 +158,24 @@ def pickled_options_segment_alike(case: Case) -> None:
     _require_same(found, _segment(case, sample, prompts), "pickled options")
 
 
+def image_bound_says_what_it_lacks(case: Case) -> None:
+    """One that holds segmentations of certain images accepts those, refuses others by DataError, and states a possible time."""
+    if not isinstance(case.built, ImageBoundSegmenter):
+        return
+    case.built.check_images([sample.id for sample in toy_samples()])
+    try:
+        case.built.check_images(["toy/no such image"])
+    except DataError:
+        pass
+    else:
+        raise AssertionError("check_images accepts images none of which it has a segmentation for.")
+    seconds = case.built.seconds_per_image
+    require(
+        seconds is None or (math.isfinite(seconds) and seconds >= 0),
+        f"seconds_per_image is {seconds!r}; expected None or a finite number of seconds.",
+    )
+
+
 CHECKS = (
     segmentations_are_valid,
     no_prompts_no_instances,
@@ -165,4 +186,5 @@ CHECKS = (
     encoder_key_is_stable,
     encoder_key_follows_the_weights,
     pickled_options_segment_alike,
+    image_bound_says_what_it_lacks,
 )

@@ -24,12 +24,16 @@ class LocatedWeights:
         name: its registered name, or the file's name where the user gave a path.
         path: where it lies.
         sha256: of its content; part of a result's identity.
+        licence: as registered or added; "" where the user gave a path.
+        bundled: it comes with a plugin.
     """
 
     role: str
     name: str
     path: Path
     sha256: str
+    licence: str = ""
+    bundled: bool = False
 
 
 @dataclass(frozen=True)

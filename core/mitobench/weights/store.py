@@ -181,7 +181,9 @@ class WeightsStore:
             return LocatedWeights(reference.role, path.name, path, self._hashes.sha256(path))
         own = [f for f in component.descriptor.weights if f.name == reference.name]
         entry = self._entry(own[0]) if own else self._find(reference.name)
-        return LocatedWeights(reference.role, entry.file.name, self._verified(entry), entry.file.sha256)
+        file = entry.file
+        path = self._verified(entry)
+        return LocatedWeights(reference.role, file.name, path, file.sha256, file.licence, bool(file.bundled))
 
     def _find(self, name: str) -> WeightsEntry:
         known = self.entries()

@@ -1,0 +1,1 @@
+"""Segmenting images that have no reference: reading, tiling, stitching, measuring, writing."""

@@ -1,0 +1,1 @@
+"""From tables of results to leaderboards: estimates, intervals, ranks, tests, badges, comparisons."""

@@ -1,0 +1,1 @@
+"""What trainers share, and the training that experiments and sweeps ask for."""

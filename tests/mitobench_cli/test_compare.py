@@ -1,0 +1,113 @@
+"""``compare`` shows two cells side by side, and fails where the second has become worse than is allowed."""
+
+import json
+
+import pytest
+
+GOOD, BAD = "toy-threshold:threshold=70", "toy-threshold:threshold=180"
+SHARED = ("--data", "toy-discs:groups=6", "--metric", "toy-overlap")
+
+
+@pytest.fixture
+def run(mitobench):
+    """A finished run ``r`` of two segmenters."""
+    assert mitobench("run", *SHARED, "--segmenter", GOOD, "--segmenter", BAD, "--out", "r").code == 0
+    return mitobench
+
+
+def test_two_cells_of_one_run_are_shown_with_intervals_wins_and_the_test(run):
+    result = run("compare", f"r:{GOOD}", BAD)
+    assert result.code == 0, result.err
+    assert f"A: none x {GOOD}" in result.out
+    assert f"B: none x {BAD}" in result.out
+    assert "toy-discs:groups=6: 6 of 6 images in both" in result.out
+    line = next(line for line in result.out.splitlines() if line.startswith("Dice"))
+    assert "0/0/6" in line
+    assert "[-" in line
+    assert "Dice: p = 0.031 (sign-flip permutation over 6 groups)" in result.out
+    assert "IoU" not in result.out
+    assert "IoU" in run("compare", f"r:{GOOD}", BAD, "--scores", "all").out
+
+
+def test_either_side_may_name_its_run(run):
+    one, two = (run("compare", f"r:{GOOD}", cell, "--json").out for cell in (BAD, f"r:{BAD}"))
+    assert json.loads(one) == json.loads(two)
+
+
+def test_json_is_everything_and_nothing_else_on_stdout(run):
+    (found,) = json.loads(run("compare", f"r:{BAD}", GOOD, "--json", "--primary", "iou").out)["comparisons"]
+    assert found["primary"] == "IoU"
+    assert {c["column"]["name"] for c in found["columns"]} == {"Dice", "Dice (per image)", "IoU"}
+    assert found["columns"][0]["better"] == 6
+
+
+def test_a_regression_has_an_exit_code_of_its_own(run):
+    result = run("compare", f"r:{GOOD}", BAD, "--fail-on-regression", "0.02")
+    assert result.code == 6
+    assert "B - A" in result.out
+    assert "regression: none x toy-threshold:threshold=180 on toy-discs:groups=6: Dice was 0." in result.err
+    assert run("compare", f"r:{GOOD}", BAD, "--fail-on-regression", "1").code == 0
+    assert run("compare", f"r:{BAD}", GOOD, "--fail-on-regression", "0").code == 0
+    assert json.loads(run("compare", f"r:{GOOD}", BAD, "--fail-on-regression", "0", "--json").out)["comparisons"]
+
+
+def test_two_runs_are_compared_cell_by_cell(run):
+    assert run("run", *SHARED, "--segmenter", GOOD, "--segmenter", "toy-threshold", "--out", "s").code == 0
+    result = run("compare", "r", "s", "--fail-on-regression", "0")
+    assert result.code == 0, result.err
+    assert result.out.count("B - A") == 1
+    assert "0/6/0" in result.out
+    assert f"without a partner: none x {BAD}; none x toy-threshold" in result.err
+
+
+def test_one_cell_of_another_run_takes_the_place_of_a_baseline(run):
+    assert run("run", *SHARED, "--segmenter", "toy-threshold", "--out", "s").code == 0
+    result = run("compare", "s", f"r:{BAD}", "--fail-on-regression", "0.02")
+    assert result.code == 6
+    assert "A: none x toy-threshold  (s, cell " in result.out
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        (("nowhere", "r"), "'nowhere': no run here"),
+        (("r:sam", BAD), "no cell is called 'sam'. There are: none x toy-threshold:threshold=180; none x"),
+        ((f"r:{GOOD}", "nowhere"), "no cell is called 'nowhere'"),
+        ((f"r:{GOOD}", GOOD), "nothing to compare: name two different cells"),
+        (("r", "r"), "nothing to compare"),
+        ((f"r:{GOOD}", BAD, "--primary", "AP"), "no column 'AP' in both. There are: Dice"),
+        ((f"r:{GOOD}", BAD, "--fail-on-regression", "-1"), "-1"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error_that_says_what_to_do(run, sides, message):
+    result = run("compare", *sides)
+    assert result.code == 2
+    assert message in result.err
+    assert result.out == ""
+
+
+def test_other_data_are_not_compared(run):
+    assert (
+        run(
+            "run", "--data", "toy-discs:groups=6,seed=1", "--metric", "toy-overlap", "--segmenter", GOOD, "--out", "s"
+        ).code
+        == 0
+    )
+    result = run("compare", "r", "s")
+    assert result.code == 2
+    assert "seen no data in common" in result.err
+
+
+def test_a_run_whose_path_holds_a_colon_is_found(run, tmp_path):
+    (tmp_path / "r").rename(tmp_path / "runs:today")
+    result = run("compare", f"runs:today:{GOOD}", f"runs:today:{BAD}")
+    assert result.code == 0, result.err
+
+
+def test_names_from_outside_are_inert(run, tmp_path):
+    path = tmp_path / "r" / "run.json"
+    path.write_text(path.read_text().replace('"label": "toy-threshold:threshold=70"', '"label": "x\\u001b[31m"'))
+    result = run("compare", "r:x*", f"r:{BAD}")
+    assert result.code == 0, result.err
+    assert "\x1b" not in result.out
+    assert "x\\x1b[31m" in result.out

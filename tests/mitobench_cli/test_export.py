@@ -1,0 +1,90 @@
+"""``mitobench export``: from a run to a file, from files to a leaderboard."""
+
+import json
+
+import pytest
+
+from mitobench.experiment import Experiment
+from mitobench.plan import make_plan
+from mitobench.plugins import Plugins
+from mitobench.results.runfolder import RunFolder
+from mitobench.runner import execute
+from mitobench.specs import parse_spec
+from mitobench.weights import WeightsStore
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Make a run as `mitobench run` does, but for the reports."""
+
+    def run(name, segmenter):
+        asked = Experiment(
+            data=(parse_spec("toy-discs:n=2"),),
+            segmenters=(parse_spec(segmenter),),
+            metrics=(parse_spec("toy-overlap"),),
+            base=tmp_path,
+        )
+        plugins, folder = Plugins.discover(), RunFolder.create_or_open(tmp_path / name)
+        plan = make_plan(asked, plugins, WeightsStore(plugins, cache=tmp_path / "cache", offline=True))
+        assert execute(plan, folder, plugins, device="cpu").exit_code == 0
+        return name
+
+    return run
+
+
+def test_exports_and_runs_share_a_leaderboard(mitobench, run, tmp_path):
+    done = mitobench("export", run("a", "toy-threshold"), "--out", "all/a.zip")
+    assert done.code == 0, done.err
+    assert done.out.startswith("all/a.zip: 1 cells, 2 results, no predictions, sha256 ")
+    run("b", "toy-threshold:threshold=120")
+    (tmp_path / "b").rename(tmp_path / "all" / "b")
+    shown = mitobench("leaderboard", "all", "--format", "csv")
+    assert shown.code == 0, shown.err
+    assert "toy-threshold" in shown.out
+    assert "toy-threshold:threshold=120" in shown.out
+    both = mitobench("leaderboard", "all/a.zip", "all/b", "--format", "csv")
+    assert both.out == shown.out
+
+
+def test_json_and_predictions(mitobench, run):
+    done = mitobench("export", run("a", "toy-threshold"), "--out", "a.zip", "--predictions", "--json")
+    (found,) = json.loads(done.out)
+    assert (found["export"], found["cells"], found["results"], found["predictions"]) == ("a.zip", 1, 2, 2)
+    assert json.loads(mitobench("export", "--check", "a.zip", "--json").out) == [found]
+
+
+def test_a_check_reads_exports_and_folders_of_them(mitobench, run, tmp_path):
+    mitobench("export", run("a", "toy-threshold"), "--out", "all/a.zip")
+    mitobench("export", "a", "--out", "all/b.zip")
+    done = mitobench("export", "--check", "all")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 2
+    damaged = tmp_path / "all" / "b.zip"
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    for command in (["export", "--check", "all"], ["leaderboard", "all"]):
+        failed = mitobench(*command)
+        assert (failed.code, failed.out) == (3, "")
+        assert failed.err.count("\n") == 1
+        assert "b.zip: not a whole export" in failed.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["a"],
+        ["a", "b", "--out", "x.zip"],
+        ["a", "--out", "x.tar"],
+        ["--check", "a", "--out", "x.zip"],
+        ["--check", "a"],
+    ],
+)
+def test_wrong_usage(mitobench, run, arguments):
+    run("a", "toy-threshold")
+    done = mitobench("export", *arguments)
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+
+
+def test_no_run(mitobench):
+    assert mitobench("export", "absent", "--out", "x.zip").code == 2
+    assert "no run here" in mitobench("leaderboard", "absent").err
