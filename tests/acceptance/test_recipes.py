@@ -1,0 +1,153 @@
+"""The recipes: each plans as it stands, every published number finds its place, and the generated variants run."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from mitobench.experiment import read_experiment
+from mitobench.plugins import Plugins
+from mitobench.ranking.published import match_cell
+from mitobench.training.steps import plan_experiment
+from mitobench.weights import WeightsStore
+from mitobench_cli.main import cli
+
+RECIPES = sorted((Path(__file__).parents[2] / "benchmarks" / "recipes").glob("*.toml"))
+PUBLISHED = ("sam_finetune_epfl", "unet_centroids", "hela_prompts")
+GENERATED = [path for path in RECIPES if path.stem.endswith("_synthetic")]
+
+
+def label_image(index: int) -> np.ndarray:
+    labels = np.zeros((48, 64), np.uint16)
+    labels[4 + index : 20, 5:25] = 1
+    labels[28:40, 30:50] = 2
+    return labels
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    """The layouts of all data sets that recipes name, with a few tiny images each."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    stacks = {"epfl": (("training", 12), ("testing", 3)), "em-vnc": (("training", 14),)}
+    for folder, parts in stacks.items():
+        (root / folder).mkdir()
+        for part, count in parts:
+            masks = np.stack([(label_image(i % 3) > 0) * np.uint8(255) for i in range(count)])
+            tifffile.imwrite(root / folder / f"{part}_groundtruth.tif", masks, photometric="minisblack")
+            noise = rng.integers(0, 255, masks.shape, np.uint8)
+            tifffile.imwrite(root / folder / f"{part}.tif", noise, photometric="minisblack")
+    for sequence in ("01", "02"):
+        hela = root / "Fluo-N2DL-HeLa"
+        (hela / sequence).mkdir(parents=True)
+        (hela / f"{sequence}_GT" / "SEG").mkdir(parents=True)
+        for index in range(2):
+            tifffile.imwrite(hela / sequence / f"t{index:03d}.tif", rng.integers(0, 999, (48, 64), np.uint16))
+            tifffile.imwrite(hela / f"{sequence}_GT" / "SEG" / f"man_seg{index:03d}.tif", label_image(index))
+    for kind in ("images", "labels"):
+        (root / "nuclei-dsb2018" / kind).mkdir(parents=True)
+        for index in range(6):
+            image = label_image(index) if kind == "labels" else rng.integers(0, 255, (48, 64), np.uint8)
+            tifffile.imwrite(root / "nuclei-dsb2018" / kind / f"{index}.tif", image)
+    return root
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    return Plugins.discover()
+
+
+def planned(path, data_root, plugins, tmp_path):
+    experiment = read_experiment(path, data_root=data_root, run=tmp_path / "run")
+    store = WeightsStore(plugins, cache=tmp_path / "cache", offline=True)
+    return experiment, *plan_experiment(experiment, plugins, store)
+
+
+def test_every_published_system_has_a_recipe_and_generated_variants():
+    stems = {path.stem for path in RECIPES}
+    assert stems >= {*PUBLISHED, "sam_finetune_em_vnc", "unet_centroids_em_vnc", "nuclei_prompts"}
+    assert len(GENERATED) == 3
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_a_recipe_plans_and_all_it_lacks_is_what_it_trains_or_published_weights(path, data_root, plugins, tmp_path):
+    experiment, steps, plan = planned(path, data_root, plugins, tmp_path)
+    assert experiment.train
+    assert not plan.with_status("incompatible")
+    waiting = [cell for cell in plan.with_status("run") if cell.reason.startswith("trained first, in step ")]
+    if path.stem in PUBLISHED:
+        lacking = plan.with_status("missing")
+        assert lacking
+        assert all("mitobench weights fetch vit_b" in cell.reason for cell in lacking)
+    else:
+        assert not plan.with_status("missing")
+        assert all(step.status == "train" for step in steps)
+        assert waiting
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_published_number_belongs_to_one_cell_or_checkpoint(path, data_root, plugins, tmp_path):
+    experiment, steps, plan = planned(path, data_root, plugins, tmp_path)
+    assert experiment.published
+    for score in experiment.published:
+        if score.checkpoint is not None:
+            assert score.checkpoint in [step.out for step in steps]
+        else:
+            assert match_cell(score, plan) is not None, score
+        assert score.differs or path.stem in PUBLISHED, (
+            "only the published protocol on the published data differs in nothing"
+        )
+
+
+@pytest.mark.parametrize("stem", PUBLISHED)
+def test_where_its_data_are_absent_a_recipe_says_where_to_get_them(stem, tmp_path, capsys):
+    path = next(p for p in RECIPES if p.stem == stem)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["plan", str(path), "--data-root", str(tmp_path)], prog_name="mitobench")
+    assert ended.value.code == 3
+    assert "Where the data are to be had: " in capsys.readouterr().err
+
+
+def test_the_published_hyperparameters_are_written_out():
+    def steps(stem):
+        text = next(p for p in RECIPES if p.stem == stem).read_text(encoding="utf-8")
+        return [step["trainer"] for step in tomllib.loads(text)["train"]]
+
+    (sam,) = steps("sam_finetune_epfl")
+    assert (sam["lr"], sam["batch"], sam["epochs"], sam["weight_decay"]) == (1e-5, 2, 5, 0)
+    assert (sam["prompt"], sam["box_margin"], sam["train"], sam["loss"]) == ("union-box", 20, "decoder", "dice-ce")
+    (unet,) = steps("unet_centroids")
+    assert (unet["epochs"], unet["batch"]) == (20, 16)
+    *hela, yolo = steps("hela_prompts")
+    assert [step["prompt"] for step in hela] == ["box", "point", "mask"]
+    assert all((s["lr"], s["batch"], s["objects"], s["model"]) == (1e-5, 1, "one", "vit_b") for s in hela)
+    assert yolo["size"] == "s"
+
+
+def test_the_readme_has_a_row_for_every_recipe():
+    text = (RECIPES[0].parent / "README.md").read_text(encoding="utf-8")
+    for path in RECIPES:
+        assert f"`mitobench run benchmarks/recipes/{path.name}" in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[] if p.stem.startswith("sam") else [pytest.mark.slow], id=p.stem) for p in GENERATED],
+)
+@pytest.mark.filterwarnings("ignore:CUDA initialization:UserWarning")
+def test_a_generated_variant_runs_with_one_command(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", str(path), "--offline", "--json"], prog_name="mitobench")
+    captured = capsys.readouterr()
+    assert ended.value.code in (0, None), captured.err
+    found = json.loads(captured.out)
+    assert found["failed"] == 0
+    assert all(Path(step["checkpoint"]).is_file() for step in found["training"])
+    assert all(score["ours"] is not None for score in found["published"])
+    assert found["published"]
+    assert all("generated" in score["differs"] for score in found["published"])
