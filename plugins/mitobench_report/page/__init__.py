@@ -1,0 +1,1 @@
+"""The ``html`` reporter: a leaderboard with charts, pictures and provenance as one page that needs no network."""
