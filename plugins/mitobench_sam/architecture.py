@@ -11,12 +11,15 @@ from torch import nn
 
 from mitobench.errors import MissingError
 from mitobench_sam.image_encoder import FusedViT
+from mitobench_sam.pyramid_encoder import PyramidEncoder
 from mitobench_sam.small_encoder import SmallEncoder
 from mitobench_sam.tiny_vit import TinyViT
 
 __all__ = ["ARCHITECTURES", "Architecture", "build_sam", "random_sam"]
 
 PATCH = 16
+_FINER_WAVES = 2.0
+_FIRST_CONTRAST = 2.0
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 
@@ -48,16 +51,18 @@ class Architecture:
 
     def __post_init__(self) -> None:
         problems = []
-        if self.encoder not in ("vit", "tiny_vit", "small"):
-            problems.append(f"encoder is {self.encoder!r}, expected vit, tiny_vit or small")
+        if self.encoder not in ("vit", "tiny_vit", "small", "pyramid"):
+            problems.append(f"encoder is {self.encoder!r}, expected vit, tiny_vit, small or pyramid")
         for name in ("embed_dim", "depth", "heads", "window", "image_size", "prompt_dim", "decoder_mlp"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= 1 << 14:
                 problems.append(f"{name} is {value!r}, expected a whole number from 1 to 16384")
         if not problems and (self.image_size % PATCH or self.embed_dim % self.heads or self.prompt_dim % 16):
             problems.append("image_size and prompt_dim must be multiples of 16, embed_dim of heads")
-        if not problems and self.encoder == "small" and self.embed_dim % 4:
-            problems.append("embed_dim of a small encoder must be a multiple of 4")
+        if not problems and self.encoder in ("small", "pyramid") and self.embed_dim % 4:
+            problems.append(f"embed_dim of a {self.encoder} encoder must be a multiple of 4")
+        if not problems and self.encoder == "pyramid" and self.image_size % 32:
+            problems.append("image_size of a pyramid encoder must be a multiple of 32")
         if problems:
             raise MissingError(f"SAM architecture: {'; '.join(problems)}.")
 
@@ -121,14 +126,37 @@ def random_sam(architecture: Architecture, seed: int) -> Sam:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         sam = Sam(_encoder(architecture), _prompt_encoder(architecture), _mask_decoder(architecture))
+    _attend_nearby(sam)
     sam.pixel_mean.copy_(torch.tensor(PIXEL_MEAN).view(3, 1, 1))
     sam.pixel_std.copy_(torch.tensor(PIXEL_STD).view(3, 1, 1))
     return sam
 
 
+@torch.no_grad()
+def _attend_nearby(sam: Sam) -> None:
+    """Let the decoder's attention between image and prompts start with what lies close together.
+
+    Queries and keys are projected alike, so that their product falls with the distance of the positions they encode, and
+    positions are encoded by finer waves than SAM's. From unrelated projections a small decoder learns for long what its
+    prompts' coordinates mean. Source: Trockman and Kolter, Mimetic Initialization of Self-Attention Layers, ICML 2023.
+    """
+    sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.mul_(_FINER_WAVES)
+    transformer = sam.mask_decoder.transformer
+    crossing = [transformer.final_attn_token_to_image]
+    for layer in transformer.layers:
+        crossing += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    for attention in crossing:
+        attention.q_proj.weight.mul_(_FIRST_CONTRAST)
+        attention.k_proj.weight.copy_(attention.q_proj.weight)
+        attention.q_proj.bias.zero_()
+        attention.k_proj.bias.zero_()
+
+
 def _encoder(a: Architecture) -> nn.Module:
     if a.encoder == "tiny_vit":
         return TinyViT(a.image_size, a.prompt_dim)
+    if a.encoder == "pyramid":
+        return PyramidEncoder(a.image_size, a.embed_dim, a.depth, a.heads, a.global_blocks, a.prompt_dim)
     if a.encoder == "small":
         return SmallEncoder(a.image_size, a.embed_dim, a.depth, a.heads, a.global_blocks, a.prompt_dim)
     return FusedViT(

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mitobench_sam.linear import linear
 
-__all__ = ["ImageSide", "decode"]
+__all__ = ["ImageSide", "decode", "decode_all"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,28 @@ def decode(decoder: MaskDecoder, side: ImageSide, sparse: Tensor, choose: Tensor
     hyper = torch.stack(
         [mlp(queries[:, 1 + index]) for index, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
     )[rows, chosen]
-    return _mask(decoder, keys.unflatten(1, side.size), hyper).float(), scores[rows, chosen]
+    masks = _masks(decoder, keys.unflatten(1, side.size), hyper[:, None])
+    return masks[:, 0].float(), scores[rows, chosen]
+
+
+def decode_all(decoder: MaskDecoder, side: ImageSide, sparse: Tensor) -> tuple[Tensor, Tensor]:
+    """Predict all four masks of each prompt, with gradients where they are on.
+
+    Args:
+        decoder: an official mask decoder.
+        side: the images of B prompts.
+        sparse: float (B, T, C), embedded boxes and points.
+
+    Returns:
+        logits float32 (B, 4, 4h, 4w), the single mask first, and predicted IoU float32 (B, 4).
+    """
+    outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([outputs.expand(len(sparse), -1, -1), sparse.to(outputs.dtype)], dim=1)
+    queries, keys = _transform(decoder, side, tokens)
+    hyper = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
+    return _masks(decoder, keys.unflatten(1, side.size), hyper).float(), decoder.iou_prediction_head(
+        queries[:, 0]
+    ).float()
 
 
 def _transform(decoder: MaskDecoder, side: ImageSide, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,16 +187,16 @@ def _scale(attention: Attention) -> float:
     return float((attention.internal_dim // attention.num_heads) ** -0.5)
 
 
-def _mask(decoder: MaskDecoder, keys: Tensor, hyper: Tensor) -> Tensor:
-    """Upscale (B, h, w, C) keys and multiply with (B, D): logits (B, 4h, 4w)."""
+def _masks(decoder: MaskDecoder, keys: Tensor, hyper: Tensor) -> Tensor:
+    """Upscale (B, h, w, C) keys and multiply with (B, M, D): logits (B, M, 4h, 4w)."""
     first, norm, act1, second, act2 = decoder.output_upscaling
     batch, height, width = keys.shape[:3]
     x = _upscaled(first, keys)
     x = act1(functional.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
     x = act2(_upscaled(second, x))
-    out = torch.bmm(x.reshape(batch, -1, x.shape[-1]), hyper[:, :, None].to(x.dtype))
-    out = out.view(batch, height, width, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
-    return out.reshape(batch, 4 * height, 4 * width)
+    out = torch.bmm(x.reshape(batch, -1, x.shape[-1]), hyper.to(x.dtype).transpose(1, 2)).transpose(1, 2)
+    out = out.reshape(batch, -1, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
+    return out.reshape(batch, -1, 4 * height, 4 * width)
 
 
 def _upscaled(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:

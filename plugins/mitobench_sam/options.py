@@ -66,6 +66,10 @@ class SamOptions(PromptingOptions):
 class FineTunedSamOptions(PromptingOptions):
     """Options of ``sam-ft``."""
 
+    model: ModelName = Field(
+        "tiny",
+        description="image encoder: tiny (comes with mitobench); with checkpoint= the one that it was trained on, vit_b unless another is given: vit_l, vit_h, vit_t (MobileSAM)",
+    )
     multimask: Literal["best", "single", "auto"] = Field(
         "auto",
         description="as it was trained: auto = SAM's best of three masks for a lone point, its single mask for a box, a mask or several points; best; single",
@@ -81,9 +85,9 @@ class FineTunedSamOptions(PromptingOptions):
     @model_validator(mode="before")
     @classmethod
     def _bundled(cls, given: Any) -> Any:
-        """Without a checkpoint the bundled one, and the model that it was trained on."""
-        if isinstance(given, dict) and given.get("checkpoint") is None and "base" not in given:
-            return {**given, "model": given.get("model", "tiny")}
+        """Without a checkpoint the bundled one, on the model that it was trained on; with one the published model."""
+        if isinstance(given, dict) and (given.get("checkpoint") is not None or "base" in given):
+            return {"model": "vit_b", **given}
         return given
 
     @model_validator(mode="after")

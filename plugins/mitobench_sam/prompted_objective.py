@@ -7,6 +7,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from mitobench_sam.losses import Loss
+from mitobench_sam.mask_decoder import ImageSide, decode_all
 from mitobench_sam.prompt_simulation import Simulated
 
 __all__ = ["Judged", "Objective", "overlap", "predict"]
@@ -27,15 +28,10 @@ def predict(sam: Sam, images: Tensor, prompts: Simulated) -> tuple[Tensor, Tenso
     """
     points = (prompts.points, prompts.labels) if prompts.points.shape[1] else None
     sparse, dense = sam.prompt_encoder(points=points, boxes=prompts.boxes, masks=prompts.masks)
-    decoder = sam.mask_decoder
-    outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    tokens = torch.cat([outputs.expand(len(images), -1, -1), sparse.to(outputs.dtype)], 1)
-    position = sam.prompt_encoder.get_dense_pe().expand(len(images), -1, -1, -1)
-    queries, keys = decoder.transformer(images + dense, position, tokens)
-    upscaled = decoder.output_upscaling(keys.transpose(1, 2).reshape(images.shape))
-    hyper = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], 1)
-    logits = (hyper @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
-    return logits.float(), decoder.iou_prediction_head(queries[:, 0]).float()
+    keys = (images + dense).flatten(2).transpose(1, 2).contiguous()
+    position = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
+    side = ImageSide(keys, keys + position, position, (images.shape[2], images.shape[3]))
+    return decode_all(sam.mask_decoder, side, sparse)
 
 
 def overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -74,6 +74,11 @@ class _PromptedSam:
         """A hash of the base weights' file, the numeric mode and the preprocessing."""
         return self._key
 
+    @property
+    def input_side(self) -> int:
+        """The side in pixels of the encoder's square input."""
+        return int(self._sam.image_encoder.img_size)
+
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[ImageEncoding]:
         """Encode images, uint8 (H, W) or (H, W, 3), of any sizes.
 

@@ -12,13 +12,14 @@ from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
 from mitobench.seeds import derive_seed
-from mitobench_sam.architecture import PATCH, Architecture, random_sam
+from mitobench.training.loop import Outcome, Schedule, library_versions, resume_path, run_training
+from mitobench_sam.architecture import Architecture, random_sam
 from mitobench_sam.loading import load_sam
 from mitobench_sam.trainer_options import FineTuneOptions, PromptedTrainingOptions, ScratchOptions
 from mitobench_sam.training_images import read_images
 from mitobench_sam.training_task import PromptedTask
 from mitobench_torch.devices import resolve_device
-from mitobench_torch.training import Outcome, Schedule, library_versions, resume_path, run_training
+from mitobench_torch.training import TorchStore
 from mitobench_torch.weights import load_into, save_state
 
 __all__ = ["VERSION", "SamFineTuner", "SamTrainer"]
@@ -64,24 +65,22 @@ class _PromptedTrainer(Generic[Options]):
             share=options.validation_share,
             min_area=options.min_area,
             seed=self._context.seed,
+            augmentation=options.augmentation,
         )
         sam, architecture, base = self._start()
         task = PromptedTask(sam, base, options, self._context.seed, self._device, training, validation)
-        state_file = resume_path(request.out)
         outcome = run_training(
             task,
             Schedule(epochs=options.epochs, steps_per_epoch=task.steps_per_epoch, minutes=options.minutes),
-            state_file=state_file,
+            TorchStore(),
+            replace(request, should_stop=lambda: task.exhausted or request.should_stop()),
             identity=self._identity(request, base),
-            resume=request.resume,
-            report=request.report,
-            should_stop=lambda: task.exhausted or request.should_stop(),
         )
         finished = outcome.finished or task.exhausted
         if finished:
             card = self._card(request, task, outcome, architecture, base)
             save_state(request.out, outcome.weights, card, half=options.half)
-            state_file.unlink(missing_ok=True)
+            resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=finished, best=outcome.best)
 
     def _start(self) -> tuple[Sam, Architecture, str]:
@@ -123,7 +122,8 @@ class _PromptedTrainer(Generic[Options]):
                 "validation_samples": len(task.validation),
             },
             metrics={f"validation_{name}": value for name, value in outcome.best.items()},
-            versions=library_versions("segment-anything", "numpy", "scipy"),
+            history=outcome.history.curves(),
+            versions=library_versions("torch", "segment-anything", "numpy", "scipy"),
             licence=options.licence,
             notes="" if options.licence else "The licence of these weights follows from that of the training data.",
         )
@@ -137,7 +137,7 @@ class SamTrainer(_PromptedTrainer[ScratchOptions]):
     def _start(self) -> tuple[Sam, Architecture, str]:
         options = self._options
         architecture = Architecture(
-            encoder="small",
+            encoder="pyramid",
             embed_dim=options.width,
             depth=options.depth,
             heads=options.heads,
@@ -157,7 +157,7 @@ class SamTrainer(_PromptedTrainer[ScratchOptions]):
                 f"{path}: a SAM with {start.architecture.plain()}, expected {architecture.plain()} but for image_size. Give the same sizes."
             )
         state = start.sam.state_dict()
-        state[_POSITION] = _resized(state[_POSITION], architecture.image_size // PATCH)
+        state[_POSITION] = _resized(state[_POSITION], sam.state_dict()[_POSITION].shape[-1])
         load_into(sam, state, source=str(path))
         return sam, architecture, start.sha256
 

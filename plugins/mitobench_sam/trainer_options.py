@@ -79,6 +79,10 @@ class PromptedTrainingOptions(ComponentOptions):
         ge=0,
         description="augmented copies of each sample beside the sample itself; with a frozen encoder each is encoded once, otherwise any number above 0 draws a new copy every time",
     )
+    augmentation: Literal["published", "broad"] = Field(
+        "published",
+        description="kind of such copies: published = rotation, elastic field, intensity jitter and noise as in the published fine-tuning on nuclei; broad = extracts, quarter turns, and a wide range of brightness, contrast, sharpness and noise",
+    )
     validation_share: float = Field(
         0.1,
         gt=0,
@@ -169,7 +173,10 @@ class ScratchOptions(PromptedTrainingOptions):
     max_objects: int = Field(8, ge=1, le=1024, description="objects of an image in one step")
     batch: int = Field(4, ge=1, description="images per step; cut into smaller pieces where memory runs out")
     augment: int = Field(1, ge=0, description="0 = the samples as they are, otherwise a new augmented copy every time")
-    image_size: int = Field(256, ge=32, le=4096, description="side of the square input in pixels, a multiple of 16")
+    augmentation: Literal["published", "broad"] = Field(
+        "broad", description=PromptedTrainingOptions.model_fields["augmentation"].description
+    )
+    image_size: int = Field(512, ge=32, le=4096, description="side of the square input in pixels, a multiple of 16")
     width: int = Field(
         192, ge=16, le=1024, description="channels at stride 16; half and a quarter of it at strides 8 and 4"
     )

@@ -1,22 +1,31 @@
 """The samples that a SAM is trained on: checked once, kept in memory as far as they fit, with augmented copies."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mitobench.augmentation import Augmentation, augment
 from mitobench.errors import DataError
 from mitobench.hashing import hash_array
-from mitobench.holdout import hold_out
 from mitobench.interfaces import DataSource
+from mitobench.masks import numbered_labels
 from mitobench.samples import Sample, SampleRef
 from mitobench.seeds import derive_rng
+from mitobench.training.augmentation import Augmentation, augment
+from mitobench.training.holdout import hold_out
+from mitobench_sam.broad_augmentation import vary
 
 __all__ = ["TrainingImages", "read_images"]
 
 CACHE_BYTES = 2 << 30
+
+Change = Callable[[Sample, np.random.Generator], Sample]
+CHANGES: Mapping[str, Change] = {
+    "published": lambda sample, rng: augment(sample, Augmentation(), rng),
+    "broad": vary,
+}
+"""The kinds of augmentation by the name of the option."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,14 @@ class TrainingImages:
         refs: the samples; all are read once now.
         min_area: objects with fewer pixels do not count.
         seed: of the augmented copies.
+        change: makes such a copy.
 
     Raises:
         DataError: a sample without reference.
     """
 
-    def __init__(self, refs: Sequence[SampleRef], min_area: int, seed: int) -> None:
+    def __init__(self, refs: Sequence[SampleRef], min_area: int, seed: int, change: Change | None = None) -> None:
+        self._change = change or CHANGES["published"]
         self._cache: OrderedDict[tuple[int, int], Sample] = OrderedDict()
         self._bytes, self._seed = 0, seed
         self._refs = list(refs)
@@ -70,7 +81,7 @@ class TrainingImages:
             return sample
         if keep and (self._useful[index], number) in self._cache:
             return self._cached((self._useful[index], number))
-        changed = augment(sample, Augmentation(), derive_rng(self._seed, "augmentation", sample.id, number))
+        changed = self._change(sample, derive_rng(self._seed, "augmentation", sample.id, number))
         if keep:
             self._remember((self._useful[index], number), changed)
         return changed
@@ -102,13 +113,17 @@ def _numbered(sample: Sample) -> Sample:
         raise DataError(
             f"training sample {sample.id!r} has no reference; expected labels for every training and validation sample."
         )
-    names, dense = np.unique(sample.labels, return_inverse=True)
-    labels = dense.reshape(sample.shape).astype(np.int32) + (1 if names[0] > 0 else 0)
-    return replace(sample, labels=labels.astype(np.int32))
+    return replace(sample, labels=numbered_labels(sample.labels))
 
 
 def read_images(
-    training: DataSource, validation: DataSource | None, *, share: float, min_area: int, seed: int
+    training: DataSource,
+    validation: DataSource | None,
+    *,
+    share: float,
+    min_area: int,
+    seed: int,
+    augmentation: str = "published",
 ) -> tuple[TrainingImages, TrainingImages]:
     """The samples to learn from and those to choose the best checkpoint by; samples without objects are left out.
 
@@ -119,7 +134,7 @@ def read_images(
         DataError: no samples, a sample without reference, too few for a validation block, or no object.
     """
     learn, judge = hold_out(training, validation, share)
-    pools = TrainingImages(learn, min_area, seed), TrainingImages(judge, min_area, seed)
+    pools = TrainingImages(learn, min_area, seed, CHANGES[augmentation]), TrainingImages(judge, min_area, seed)
     for pool, refs, part in zip(pools, (learn, judge), ("training", "validation"), strict=True):
         if not len(pool):
             raise DataError(

@@ -17,6 +17,7 @@ from mitobench.errors import DeviceMemoryError
 from mitobench.hashing import hash_data
 from mitobench.samples import Sample
 from mitobench.seeds import derive_rng, derive_seed
+from mitobench.training.loop import SCORE
 from mitobench_sam.embeddings import Embeddings
 from mitobench_sam.frames import Frame, network_input
 from mitobench_sam.losses import parse_loss
@@ -27,7 +28,7 @@ from mitobench_sam.trainer_options import PromptedTrainingOptions
 from mitobench_sam.training_images import TrainingImages
 from mitobench_sam.training_targets import Targets, first_prompts, targets_of
 from mitobench_torch.devices import device_memory
-from mitobench_torch.training import SCORE, WeightAverage, learning_rate, mixed_precision
+from mitobench_torch.training import WeightAverage, learning_rate, mixed_precision
 
 __all__ = ["PromptedTask"]
 
@@ -81,7 +82,7 @@ class PromptedTask:
                 self._part.module(self._sam), self._part.module(self._scored), options.averaging
             )
         kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
-        self._optimiser = kind(self._part.parameters, lr=options.lr, weight_decay=options.weight_decay)
+        self._optimiser = kind(self._part.parameters, lr=options.lr, weight_decay=options.weight_decay, fused=True)
         self._objective = Objective(parse_loss(options.loss), options.multimask, options.iou_weight)
         self._frozen = options.trained == "decoder"
         key = hash_data({"weights": base, "precision": self._precision(), "preprocessing": PREPROCESSING})

@@ -5,13 +5,13 @@ import pytest
 import tifffile
 
 from mitobench.checkpoints import Card, write_checkpoint
-from mitobench.evidence import Evidence
 from mitobench.experiment import Experiment
 from mitobench.hashing import sha256_file
-from mitobench.leaderboard import build_leaderboard
 from mitobench.plan import make_plan
 from mitobench.plugins import Plugins
-from mitobench.runfolder import RunFolder
+from mitobench.ranking.leaderboard import build_leaderboard
+from mitobench.results.evidence import Evidence
+from mitobench.results.runfolder import RunFolder
 from mitobench.runner import execute
 from mitobench.specs import parse_spec
 from mitobench.weights import WeightsStore

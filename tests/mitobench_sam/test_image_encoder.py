@@ -85,3 +85,24 @@ def test_linear_can_be_differentiated():
     weight = torch.randn(5, 8, requires_grad=True)
     linear(torch.ones(2048, 8), weight).sum().backward()
     torch.testing.assert_close(weight.grad, torch.full((5, 8), 2048.0))
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_attention_by_products_is_torchs_own(heads):
+    """The published encoders attend to 4096 tokens; here it is 1024, twice the piece that is done at a time."""
+    generator = torch.Generator().manual_seed(5)
+    q, k, v = torch.randn(3, heads, 1024, 8, generator=generator)
+    by_row, by_column = torch.randn(2, heads, 1024, 32, generator=generator)
+    bias = (by_row[..., None] + by_column[..., None, :]).flatten(2)
+    with torch.no_grad():
+        found = image_encoder._attention_by_products(q, k, v, (by_row, by_column), 0.3)
+    expected = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=0.3)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_perceptrons_pieces_do_not_matter(ours, monkeypatch):
+    image = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        whole = ours(image)
+        monkeypatch.setattr(image_encoder, "_CPU_ROWS", 48)
+        assert relative_error(ours(image), whole) < TOLERANCE

@@ -10,12 +10,12 @@ from mitobench_sam.architecture import Architecture, build_sam, random_sam
 from mitobench_sam.lora import add_low_rank, low_rank_state, merge_low_rank
 
 VIT = Architecture(embed_dim=32, depth=2, heads=2, global_blocks=(1,), window=2, image_size=64, prompt_dim=32)
-SMALL = Architecture(
-    encoder="small", embed_dim=32, depth=2, heads=2, global_blocks=(1,), window=1, image_size=64, prompt_dim=32
+PYRAMID = Architecture(
+    encoder="pyramid", embed_dim=32, depth=2, heads=2, global_blocks=(1,), window=1, image_size=64, prompt_dim=32
 )
 
 
-@pytest.fixture(params=[VIT, SMALL], ids=["vit", "small"])
+@pytest.fixture(params=[VIT, PYRAMID], ids=["vit", "pyramid"])
 def encoder(request):
     return random_sam(request.param, 0).image_encoder.eval().requires_grad_(requires_grad=False)
 

@@ -14,13 +14,13 @@ from mitobench.interfaces import BuildContext, TrainingRequest
 from mitobench.options import parse_options
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample, SampleRef
+from mitobench.training.loop import resume_path
 from mitobench_sam.architecture import Architecture, random_sam
 from mitobench_sam.trainer import SamFineTuner, SamTrainer
 from mitobench_sam.trainer_options import FineTuneOptions, ScratchOptions
-from mitobench_torch.training import resume_path
 
 SMALL = Architecture(
-    encoder="small",
+    encoder="pyramid",
     embed_dim=32,
     depth=2,
     heads=2,
@@ -194,7 +194,7 @@ def test_the_frozen_encoder_runs_once_per_sample_and_copy(tune, monkeypatch):
         calls.append(len(x))
         return forward(self, x)
 
-    monkeypatch.setattr("mitobench_sam.small_encoder.SmallEncoder.forward", counted)
+    monkeypatch.setattr("mitobench_sam.pyramid_encoder.PyramidEncoder.forward", counted)
     tune(epochs=6)
     assert sum(calls) == 4
     calls.clear()
@@ -460,7 +460,7 @@ def test_a_training_goes_on_at_another_image_size(tmp_path):
     assert card.architecture["image_size"] == 128
     assert card.trainer["start_sha256"] == sha256_file(first)
     assert card.base_sha256 == ""
-    assert after["image_encoder.pos_embed"].shape == (1, 32, 8, 8)
+    assert after["image_encoder.pos_embed"].shape == (1, 32, 4, 4)
     key = "mask_decoder.iou_token.weight"
     np.testing.assert_allclose(after[key], before[key], atol=1e-6)
 

@@ -1,11 +1,13 @@
 """The samples that a SAM is trained on: which of them, and their augmented copies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mitobench.samples import Sample, SampleRef
 from mitobench_sam import training_images
-from mitobench_sam.training_images import TrainingImages
+from mitobench_sam.training_images import TrainingImages, read_images
 
 
 def refs(count=3, read=None):
@@ -19,6 +21,13 @@ def refs(count=3, read=None):
         return Sample(id=f"s{index}", image=image, labels=labels, group=f"g{index % 2}")
 
     return [SampleRef(id=f"s{i}", group=f"g{i % 2}", read=lambda i=i: sample(i)) for i in range(count)]
+
+
+class Source:
+    fingerprint = "three"
+
+    def refs(self):
+        return iter(refs())
 
 
 def test_labels_are_numbered_from_one_and_facts_counted():
@@ -68,3 +77,13 @@ def test_copies_keep_instances_apart(number):
     copy = TrainingImages(refs(), 1, seed=0).copy(0, number, keep=False)
     assert set(np.unique(copy.labels)) <= {0, 1, 2}
     assert copy.labels.shape == copy.image.shape == (40, 40)
+
+
+def test_the_kind_of_augmentation_decides_how_copies_change():
+    copy = TrainingImages(refs(), 1, seed=0, change=lambda sample, _: replace(sample, group="changed")).copy(
+        0, 1, keep=False
+    )
+    assert copy.group == "changed"
+    learn, _ = read_images(Source(), None, share=0.3, min_area=1, seed=0, augmentation="broad")
+    shapes = {learn.copy(0, number, keep=False).shape for number in range(1, 12)}
+    assert len(shapes) > 3
