@@ -11,7 +11,7 @@ from mitobench_cli.terminal import columns, debug_option, discover, json_option,
 if TYPE_CHECKING:
     from mitobench.plugins import Plugins
     from mitobench.ranking.comparison import CellComparison, ColumnComparison
-    from mitobench.results.evidence import Evidence
+    from mitobench.ranking.evidence import Evidence
 
 __all__ = ["command"]
 
@@ -73,8 +73,8 @@ def _side(text: str, plugins: "Plugins", other: "tuple[Evidence, list[str]] | No
     Raises:
         UsageError: no such run or cell.
     """
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.pairing import find_cells
-    from mitobench.results.evidence import Evidence
     from mitobench.results.runfolder import RunFolder
 
     ends = [len(text), *(i for i, character in enumerate(text) if character == ":")]

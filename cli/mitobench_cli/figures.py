@@ -16,7 +16,7 @@ from mitobench_cli.terminal import debug_option, discover, json_option, only_jso
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mitobench.results.evidence import Evidence
+    from mitobench.ranking.evidence import Evidence
     from mitobench_cli.drawing.boards import Board
     from mitobench_cli.drawing.cells import DataCells, NamedCell
 
@@ -136,8 +136,8 @@ def command(
 
 
 def _open(run: Path, primary: str | None, wanted: _Wanted) -> "tuple[Evidence, tuple[DataCells, ...]]":
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
-    from mitobench.results.evidence import Evidence
     from mitobench.results.runfolder import RunFolder
     from mitobench_cli.drawing.cells import cells_by_data, choose_cells
 

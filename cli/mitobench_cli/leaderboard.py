@@ -60,10 +60,10 @@ def command(
     intervals and tests are among the cells that are shown.
     """
     from mitobench.files import write_atomically
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
     from mitobench.ranking.selection import Selection
     from mitobench.ranking.sorting import sort_rows
-    from mitobench.results.evidence import Evidence
     from mitobench.sharing.exports import open_runs
 
     plugins = discover()

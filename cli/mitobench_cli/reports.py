@@ -13,8 +13,8 @@ from mitobench.specs import Spec
 from mitobench_cli.terminal import say
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import Leaderboard
-    from mitobench.results.evidence import Evidence
     from mitobench.results.runfolder import RunFolder
 
 __all__ = ["render", "table_for_terminal", "write_reports"]

@@ -169,9 +169,9 @@ def _outcome_data(outcome: "RunOutcome") -> dict[str, Any]:
 
 def _report(folder: "RunFolder", plugins: "Plugins", asked: "Experiment", plan: "Plan", result: dict[str, Any]) -> str:
     """Write the reports, add the leaderboard to the result, and return it, with what was published, as tables."""
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
     from mitobench.ranking.published import compare, write_comparisons
-    from mitobench.results.evidence import Evidence
 
     evidence = Evidence([folder], plugins)
     leaderboard = build_leaderboard(evidence)

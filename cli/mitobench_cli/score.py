@@ -23,8 +23,8 @@ def command(run: Path, metric: tuple[Spec, ...], as_json: bool) -> int:
 
     No model is run. The data sources must be where they were, with the same content. What is scored already stays.
     """
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
-    from mitobench.results.evidence import Evidence
     from mitobench.results.runfolder import RunFolder
     from mitobench.results.scoring import rescore
 

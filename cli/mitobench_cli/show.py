@@ -174,8 +174,8 @@ def _augmentations(source: "DataSource", images: tuple[str, ...], seed: int) -> 
 
 def _run_board(run: Path, wanted: tuple[str, ...], images: tuple[str, ...]) -> "Board":
     """What the cells of a run made of one image: the one named, or the one in the middle of the best cell's scores."""
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
-    from mitobench.results.evidence import Evidence
     from mitobench.results.runfolder import RunFolder
     from mitobench_cli.drawing.cells import cells_by_data, choose_cells, representative_images
     from mitobench_cli.drawing.run_boards import RunBoards

@@ -134,8 +134,8 @@ def _sweep(
 ) -> "tuple[tuple[PlannedSweep, tuple[Curve, ...]] | None, list[str]]":
     """Train and evaluate seed by seed, and write what came of it. None where it was interrupted; and what failed."""
     from mitobench.plan import make_plan
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
-    from mitobench.results.evidence import Evidence
     from mitobench.results.runfolder import RunFolder
     from mitobench.training.curves import curves, evaluation
     from mitobench.training.sweep import plan_sweep

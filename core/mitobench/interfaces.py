@@ -17,8 +17,8 @@ from mitobench.samples import Sample, SampleRef
 from mitobench.segmentations import Segmentation
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import Leaderboard
-    from mitobench.results.evidence import Evidence
 
 __all__ = [
     "BuildContext",

@@ -9,8 +9,8 @@ from mitobench.text import inert
 from mitobench_report.options import CsvOptions
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Comparison, Leaderboard, LeaderboardRow, LeaderboardTable
-    from mitobench.results.evidence import Evidence
 
 __all__ = ["CsvFile", "defused"]
 

@@ -7,8 +7,8 @@ from mitobench.interfaces import BuildContext
 from mitobench_report.options import JsonOptions
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Leaderboard
-    from mitobench.results.evidence import Evidence
 
 __all__ = ["JsonFile"]
 

@@ -22,8 +22,8 @@ from mitobench_report.wording import (
 )
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Leaderboard, LeaderboardRow, LeaderboardTable, MeanRank, MeanRanks
-    from mitobench.results.evidence import Evidence
 
 __all__ = ["Markdown", "as_code", "escape"]
 

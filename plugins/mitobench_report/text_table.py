@@ -30,8 +30,8 @@ from mitobench_report.wording import (
 )
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Leaderboard, LeaderboardRow, LeaderboardTable, MeanRanks
-    from mitobench.results.evidence import Evidence
 
 __all__ = ["TextTable"]
 

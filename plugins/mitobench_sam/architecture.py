@@ -12,7 +12,6 @@ from torch import nn
 from mitobench.errors import MissingError
 from mitobench_sam.image_encoder import FusedViT
 from mitobench_sam.pyramid_encoder import PyramidEncoder
-from mitobench_sam.small_encoder import SmallEncoder
 from mitobench_sam.tiny_vit import TinyViT
 
 __all__ = ["ARCHITECTURES", "Architecture", "build_sam", "random_sam"]
@@ -29,8 +28,8 @@ class Architecture:
     """The sizes of one SAM.
 
     Attributes:
-        encoder: ``"vit"`` (the five that follow describe it), ``"tiny_vit"`` (MobileSAM's; they are not used) or ``"small"``
-            (mostly convolutions; the same, but for ``window``, of its blocks at stride 16).
+        encoder: ``"vit"`` (the five that follow describe it), ``"tiny_vit"`` (MobileSAM's; they are not used) or ``"pyramid"``
+            (mostly convolutions; the same, but for ``window``, of its blocks at stride 32).
         embed_dim, depth, heads: width, blocks and attention heads.
         global_blocks: the indexes of the blocks that attend to the whole image; the others attend within windows.
         window: tokens along a window's side.
@@ -51,16 +50,16 @@ class Architecture:
 
     def __post_init__(self) -> None:
         problems = []
-        if self.encoder not in ("vit", "tiny_vit", "small", "pyramid"):
-            problems.append(f"encoder is {self.encoder!r}, expected vit, tiny_vit, small or pyramid")
+        if self.encoder not in ("vit", "tiny_vit", "pyramid"):
+            problems.append(f"encoder is {self.encoder!r}, expected vit, tiny_vit or pyramid")
         for name in ("embed_dim", "depth", "heads", "window", "image_size", "prompt_dim", "decoder_mlp"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= 1 << 14:
                 problems.append(f"{name} is {value!r}, expected a whole number from 1 to 16384")
         if not problems and (self.image_size % PATCH or self.embed_dim % self.heads or self.prompt_dim % 16):
             problems.append("image_size and prompt_dim must be multiples of 16, embed_dim of heads")
-        if not problems and self.encoder in ("small", "pyramid") and self.embed_dim % 4:
-            problems.append(f"embed_dim of a {self.encoder} encoder must be a multiple of 4")
+        if not problems and self.encoder == "pyramid" and self.embed_dim % 4:
+            problems.append("embed_dim of a pyramid encoder must be a multiple of 4")
         if not problems and self.encoder == "pyramid" and self.image_size % 32:
             problems.append("image_size of a pyramid encoder must be a multiple of 32")
         if problems:
@@ -94,7 +93,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "vit_h": Architecture(embed_dim=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31)),
     "vit_t": Architecture(encoder="tiny_vit"),
     "tiny": Architecture(
-        encoder="small",
+        encoder="pyramid",
         embed_dim=192,
         depth=6,
         heads=6,
@@ -157,8 +156,6 @@ def _encoder(a: Architecture) -> nn.Module:
         return TinyViT(a.image_size, a.prompt_dim)
     if a.encoder == "pyramid":
         return PyramidEncoder(a.image_size, a.embed_dim, a.depth, a.heads, a.global_blocks, a.prompt_dim)
-    if a.encoder == "small":
-        return SmallEncoder(a.image_size, a.embed_dim, a.depth, a.heads, a.global_blocks, a.prompt_dim)
     return FusedViT(
         img_size=a.image_size,
         patch_size=PATCH,

@@ -63,8 +63,8 @@ BUNDLED: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="sam-tiny",
         bundled="mitobench_sam:weights/sam-tiny.safetensors",
-        sha256="2a8573afe45df3576a286be77df8d5b002034d10a0b82aa485391afd69833eb9",
-        size=7203544,
+        sha256="d5a5048bb64f53532e37e58ba873b445984baf07a7f6cadb553b396bfe87d507",
+        size=7243912,
         licence="Apache-2.0",
         citation=CITATION_MICRO_SAM,
         summary="SAM's decoder on a small image encoder, trained by mitobench on generated images and BBBC038 nuclei (CC0)",
@@ -72,8 +72,8 @@ BUNDLED: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="sam-ft-em",
         bundled="mitobench_sam:weights/sam-ft-em.safetensors",
-        sha256="76634df6d4a6012964280c769cf31ab816c0c4efba8e50cbfb47fa575c3d86d9",
-        size=1677816,
+        sha256="e3caa0b35fcebc0121d2c871b01e329dad3f57a3024708a28d1e52cb81782570",
+        size=1680512,
         licence="Apache-2.0",
         citation=CITATION_MICRO_SAM,
         summary="the mask decoder of sam-tiny, fine-tuned by mitobench on generated electron microscopy",

@@ -24,7 +24,7 @@ from mitobench_torch.weights import load_into, save_state
 
 __all__ = ["VERSION", "SamFineTuner", "SamTrainer"]
 
-VERSION = 1
+VERSION = 2
 """Bumped whenever the same options would give other weights."""
 
 Options = TypeVar("Options", bound=PromptedTrainingOptions)

@@ -176,11 +176,11 @@ class ScratchOptions(PromptedTrainingOptions):
     augmentation: Literal["published", "broad"] = Field(
         "broad", description=PromptedTrainingOptions.model_fields["augmentation"].description
     )
-    image_size: int = Field(512, ge=32, le=4096, description="side of the square input in pixels, a multiple of 16")
+    image_size: int = Field(512, ge=32, le=4096, description="side of the square input in pixels, a multiple of 32")
     width: int = Field(
-        192, ge=16, le=1024, description="channels at stride 16; half and a quarter of it at strides 8 and 4"
+        192, ge=16, le=1024, description="channels at stride 32; half and a quarter of it at strides 16 and 8"
     )
-    depth: int = Field(6, ge=1, le=64, description="blocks at stride 16")
+    depth: int = Field(6, ge=1, le=64, description="blocks at stride 32")
     heads: int = Field(6, ge=1, le=64, description="attention heads")
     attention: tuple[int, ...] = Field((2, 5), description="which of these blocks attend to the whole image")
     prompt_dim: int = Field(128, ge=16, le=1024, description="channels of embeddings and prompts, a multiple of 16")

@@ -9,8 +9,8 @@ from PIL import Image
 
 from mitobench.checkpoints import Card, write_checkpoint
 from mitobench.plugins import Plugins
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
-from mitobench.results.evidence import Evidence
 from mitobench.results.runfolder import RunFolder
 from mitobench_cli.drawing import charts
 from mitobench_cli.drawing.cells import (

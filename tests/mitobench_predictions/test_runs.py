@@ -11,8 +11,8 @@ from mitobench.errors import DataError
 from mitobench.experiment import Experiment
 from mitobench.plan import make_plan
 from mitobench.plugins import Plugins
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
-from mitobench.results.evidence import Evidence
 from mitobench.results.runfolder import RunFolder
 from mitobench.runner import execute
 from mitobench.specs import Spec, parse_spec

@@ -188,6 +188,15 @@ def test_the_page_follows_the_system_and_the_button(open_page, address, scheme):
     assert (picture(page).mean() > 180) == (scheme == "dark"), "the button says otherwise"
 
 
+def test_on_paper_it_is_black_on_white_whatever_the_theme(open_page, address):
+    page = open_page(address, color_scheme="dark", viewport={"width": 800, "height": 1100})
+    page.get_by_role("button", name="Theme").click(click_count=2)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert picture(page).mean() > 200
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 800
+    assert not page.get_by_label("Filter").first.is_visible()
+
+
 def test_at_phone_width_nothing_is_wider_than_the_page(open_page, address):
     page = open_page(address, viewport={"width": 390, "height": 844}, device_scale_factor=1)
     page.locator("#board-1 .plot").first.scroll_into_view_if_needed()

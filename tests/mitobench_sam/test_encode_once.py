@@ -9,8 +9,8 @@ from mitobench.experiment import Experiment
 from mitobench.hashing import sha256_file
 from mitobench.plan import make_plan
 from mitobench.plugins import Plugins
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
-from mitobench.results.evidence import Evidence
 from mitobench.results.runfolder import RunFolder
 from mitobench.runner import execute
 from mitobench.specs import parse_spec

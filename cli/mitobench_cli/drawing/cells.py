@@ -10,8 +10,8 @@ from mitobench.errors import UsageError
 from mitobench_cli.drawing.boards import counted
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Column, Leaderboard, LeaderboardTable
-    from mitobench.results.evidence import Evidence
 
 __all__ = [
     "DataCells",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mitobench.errors import MitobenchError
 
 if TYPE_CHECKING:
-    from mitobench.results.evidence import Evidence
+    from mitobench.ranking.evidence import Evidence
 
 __all__ = ["histories_of_cells"]
 

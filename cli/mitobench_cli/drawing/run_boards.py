@@ -26,7 +26,7 @@ from mitobench_cli.drawing.style import NO_BREAK
 
 if TYPE_CHECKING:
     from mitobench.masks import PackedMasks
-    from mitobench.results.evidence import Evidence
+    from mitobench.ranking.evidence import Evidence
     from mitobench.results.predictions import StoredPrediction
     from mitobench.samples import Sample
 

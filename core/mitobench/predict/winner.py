@@ -10,9 +10,9 @@ from mitobench.descriptors import Kind
 from mitobench.errors import MissingError, UsageError
 from mitobench.plugins import Plugins
 from mitobench.predict.predictor import scored_side
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
 from mitobench.ranking.standings import LeaderboardTable
-from mitobench.results.evidence import Evidence
 from mitobench.results.runfolder import RunFolder
 from mitobench.specs import Spec
 from mitobench.weights import WeightsStore

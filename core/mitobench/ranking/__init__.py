@@ -1,1 +1,1 @@
-"""From tables of results to leaderboards: estimates, intervals, ranks, tests, badges, comparisons."""
+"""From results to leaderboards: evidence, estimates, intervals, ranks, tests, badges, comparisons."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mitobench.errors import UsageError
+from mitobench.ranking.evidence import CellEvidence
 from mitobench.ranking.standings import Badge
-from mitobench.results.evidence import CellEvidence
 from mitobench.specs import Spec, parse_spec
 
 __all__ = ["badges_of", "licence_badge"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mitobench.errors import UsageError
 from mitobench.interfaces import Metric
+from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.pairs import too_few
 from mitobench.ranking.rows import score_bounds
 from mitobench.ranking.significance import sign_flip
@@ -23,7 +24,6 @@ from mitobench.ranking.statistics import (
     image_scores,
     resample,
 )
-from mitobench.results.evidence import CellEvidence, Evidence
 
 __all__ = ["CellComparison", "ColumnComparison", "Side", "compare_cells"]
 

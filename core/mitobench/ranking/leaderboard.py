@@ -7,6 +7,7 @@ from typing import Any
 
 from mitobench.errors import UsageError
 from mitobench.ranking.columns import cell_scores, make_columns
+from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.mean_ranks import RankedSource, rank_over_sources
 from mitobench.ranking.pairs import compare_pairs
 from mitobench.ranking.places import Ranking, rank_cells
@@ -14,7 +15,6 @@ from mitobench.ranking.rows import make_row
 from mitobench.ranking.selection import Selection, check_mergeable, earlier_cells
 from mitobench.ranking.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
 from mitobench.ranking.statistics import FEW, Resampling, describe_resampling, resample
-from mitobench.results.evidence import CellEvidence, Evidence
 
 __all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "ScoreCell", "build_leaderboard"]
 

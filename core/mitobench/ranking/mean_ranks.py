@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mitobench.ranking.evidence import CellEvidence
 from mitobench.ranking.places import Ranking
 from mitobench.ranking.ranks import tied_ranks
 from mitobench.ranking.significance import critical_difference, friedman
 from mitobench.ranking.standings import MeanRank, MeanRanks
 from mitobench.ranking.statistics import FEW, tail
-from mitobench.results.evidence import CellEvidence
 
 __all__ = ["RankedSource", "rank_over_sources"]
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from mitobench.errors import UsageError
-from mitobench.results.evidence import CellEvidence, Evidence
+from mitobench.ranking.evidence import CellEvidence, Evidence
 
 __all__ = ["find_cells", "pair_cells"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mitobench.ranking.evidence import CellEvidence
 from mitobench.ranking.ranks import rank_intervals, ranks
 from mitobench.ranking.standings import Column
 from mitobench.ranking.statistics import Estimate, Resampling
-from mitobench.results.evidence import CellEvidence
 
 __all__ = ["Ranking", "rank_cells"]
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from mitobench.interfaces import Metric
 from mitobench.ranking.badges import badges_of
+from mitobench.ranking.evidence import CellEvidence
 from mitobench.ranking.places import Ranking
 from mitobench.ranking.standings import Column, LeaderboardRow, ScoreCell
 from mitobench.ranking.statistics import Estimate, estimate_interval
-from mitobench.results.evidence import CellEvidence
 from mitobench.results.tables import COSTS
 
 __all__ = ["make_row", "score_bounds", "score_cell"]

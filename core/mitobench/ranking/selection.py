@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from mitobench.errors import UsageError
-from mitobench.results.evidence import CellEvidence, Evidence
+from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.results.runfolder import RunFolder
 
 __all__ = ["Selection", "check_mergeable", "earlier_cells"]

@@ -1,1 +1,1 @@
-"""What a run has found: its folder, tables, stored predictions, scores, and all of it as evidence."""
+"""What a run has found: its folder, tables, stored predictions and scores."""

@@ -9,7 +9,7 @@ from typing import Any
 from mitobench.components import reference_spec
 from mitobench.descriptors import Kind, WeightsFile
 from mitobench.errors import MitobenchError
-from mitobench.results.evidence import Evidence
+from mitobench.ranking.evidence import Evidence
 
 __all__ = ["Credit", "as_bibtex", "bibliography", "credits_of", "links"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitobench.errors import DataError
-from mitobench.results.evidence import Evidence
+from mitobench.ranking.evidence import Evidence
 from mitobench.results.objects import ObjectTable
 
 __all__ = ["ConfidenceCurve", "confidence_curve", "judged_objects", "object_metric", "recall_by_size"]

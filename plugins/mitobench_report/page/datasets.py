@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.standings import Column, LeaderboardRow, LeaderboardTable, MeanRanks
-from mitobench.results.evidence import Evidence
 from mitobench.text import inert
 from mitobench_report.page.curves import confidence_curve, judged_objects, object_metric, recall_by_size
 from mitobench_report.wording import total_seconds

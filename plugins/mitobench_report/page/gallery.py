@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mitobench.errors import MitobenchError
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.standings import Column, LeaderboardRow, LeaderboardTable
-from mitobench.results.evidence import Evidence
 from mitobench.results.predictions import StoredPrediction
 from mitobench.samples import Sample
 from mitobench_report.page.layers import Frame, contours_layer, image_layer, labels_layer, prompts_layer

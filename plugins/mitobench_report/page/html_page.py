@@ -20,8 +20,8 @@ from mitobench_report.page.policy import as_script, content_policy
 from mitobench_report.page.views import BoardView, CellView, cell_ids, make_board, make_cell
 
 if TYPE_CHECKING:
+    from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Leaderboard
-    from mitobench.results.evidence import Evidence
 
 __all__ = ["HtmlPage"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mitobench.components import reference_spec
-from mitobench.results.evidence import CellEvidence, Evidence
+from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.results.runfolder import RunFolder
 from mitobench.specs import Spec
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable
-from mitobench.results.evidence import CellEvidence, Evidence
 from mitobench_report.page.datasets import Rows, cell_name, chart_rows, choosable
 from mitobench_report.page.gallery import CellTiles
 from mitobench_report.page.provenance import command_of

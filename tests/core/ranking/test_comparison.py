@@ -7,8 +7,8 @@ import pytest
 
 from mitobench.errors import UsageError
 from mitobench.ranking.comparison import compare_cells
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.pairing import find_cells, pair_cells
-from mitobench.results.evidence import Evidence
 from mitobench.results.runfolder import RunFolder
 
 GOOD, BAD = "toy-threshold:threshold=70", "toy-threshold:threshold=180"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mitobench.errors import DataError
-from mitobench.results.evidence import Evidence
+from mitobench.ranking.evidence import Evidence
 from mitobench.results.objects import read_objects
 from mitobench.results.runfolder import RunFolder
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mitobench.errors import DataError
-from mitobench.results.evidence import Evidence
+from mitobench.ranking.evidence import Evidence
 from mitobench.results.parts import compact, merged_objects
 from mitobench.results.runfolder import RunFolder
 

@@ -257,7 +257,7 @@ def test_a_pickle_in_a_prediction_is_never_loaded(sound, pack, tmp_path, bench):
     with zipfile.ZipFile(packed, "w") as archive:
         header = b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }".ljust(127) + b"\n"
         archive.writestr("about.npy", header + pickle.dumps(Evil()))
-    from mitobench.results.evidence import Evidence
+    from mitobench.ranking.evidence import Evidence
 
     (run,) = open_runs([pack({**sound, name: packed.getvalue()})])
     (cell,) = run.record()["cells"]

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mitobench.errors import DataError, UsageError
+from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
-from mitobench.results.evidence import Evidence
 from mitobench.results.parts import compact
 from mitobench.results.runfolder import RunFolder
 from mitobench.sharing.exports import check_export, export_run, open_runs

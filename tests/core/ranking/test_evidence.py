@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mitobench.errors import DataError, UsageError
-from mitobench.results.evidence import Evidence
+from mitobench.ranking.evidence import Evidence
 from mitobench.results.runfolder import RunFolder
 
 
