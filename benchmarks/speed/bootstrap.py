@@ -30,8 +30,9 @@ from mitobench.prompts import Prompts
 from mitobench.ranking.columns import make_columns
 from mitobench.ranking.pairs import compare_pairs
 from mitobench.ranking.ranks import rank_intervals
+from mitobench.ranking.resampling import resample
 from mitobench.ranking.rows import score_cell
-from mitobench.ranking.statistics import Estimate, estimate, estimate_interval, interval, resample
+from mitobench.ranking.statistics import Estimate, estimate, estimate_interval, interval
 from mitobench.samples import Sample
 from mitobench.segmentations import Segmentation
 from mitobench_metrics.instance import InstanceMetric

@@ -10,7 +10,7 @@ from mitobench_cli.terminal import columns, debug_option, discover, json_option,
 
 if TYPE_CHECKING:
     from mitobench.plugins import Plugins
-    from mitobench.ranking.comparison import CellComparison, ColumnComparison
+    from mitobench.ranking.compared import CellComparison, ColumnComparison
     from mitobench.ranking.evidence import Evidence
 
 __all__ = ["command"]
@@ -44,7 +44,7 @@ def command(
 ) -> None:
     """Compare two cells, or the same cells of two runs, image by image.
 
-    A and B are runs, or RUN:CELL. A CELL is "PROMPTER x SEGMENTER" or a segmenter as the leaderboard shows it (* and ? match), or
+    A and B are runs or exports of runs, or RUN:CELL. A CELL is "PROMPTER x SEGMENTER" or a segmenter as the leaderboard shows it (* and ? match), or
     the beginning of the cell's key; B may be a CELL of A's run. Two runs are compared cell by cell, as far as both hold it.
     Differences are B minus A; the images are those that both were scored on.
     """
@@ -75,14 +75,14 @@ def _side(text: str, plugins: "Plugins", other: "tuple[Evidence, list[str]] | No
     """
     from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.pairing import find_cells
-    from mitobench.results.runfolder import RunFolder
+    from mitobench.sharing.exports import open_run
 
     ends = [len(text), *(i for i, character in enumerate(text) if character == ":")]
     for end in ends:
         path, cell = Path(text[:end]), text[end + 1 :]
-        if text[:end] and (path / "run.json").exists():
-            known = other is not None and other[0].folders[0].path.resolve() == path.resolve()
-            evidence = other[0] if known and other is not None else Evidence([RunFolder.open(path)], plugins)
+        if text[:end] and ((path / "run.json").exists() or (path.suffix.lower() == ".zip" and path.is_file())):
+            known = other is not None and other[0].folders[0].source.resolve() == path.resolve()
+            evidence = other[0] if known and other is not None else Evidence([open_run(path)], plugins)
             return evidence, find_cells(evidence, cell) if cell else list(evidence.cells)
     if other is None:
         raise UsageError(f"{text!r}: no run here (run.json is absent). Give a run's folder, or RUN:CELL.")
@@ -98,7 +98,18 @@ def _as_text(found: "CellComparison", everything: bool) -> str:
     )
     lines = [f"A: {_name(found, first=True)}", f"B: {_name(found, first=False)}", f"data: {_coverage(found)}"]
     tested = f"p = {found.p:.2g} ({found.test})" if found.p is not None else found.test
-    return "\n".join([*map(inert, lines), table, inert(f"{found.primary}: {tested}"), inert(found.uncertainty)])
+    closing = [f"{found.primary}: {tested}", *_left_out(shown), found.uncertainty]
+    return "\n".join([*map(inert, lines), table, *map(inert, closing)])
+
+
+def _left_out(shown: "list[ColumnComparison]") -> list[str]:
+    """A line on the scores of which the comparison leaves something out."""
+    counts = [
+        f"{c.column.name} {c.left_out} {'image' if c.column.mean_of_images else 'group'}{'' if c.left_out == 1 else 's'}"
+        for c in shown
+        if c.left_out
+    ]
+    return [f"left out, as only one of A and B is defined there: {', '.join(counts)}"] if counts else []
 
 
 def _row(found: "ColumnComparison") -> list[str]:
@@ -126,7 +137,12 @@ def _name(found: "CellComparison", *, first: bool) -> str:
 
 def _coverage(found: "CellComparison") -> str:
     alone = [f"{count} only in {name}" for name, count in (("A", found.only_first), ("B", found.only_second)) if count]
-    return ", ".join([f"{found.data}: {found.images} of {found.total} images in both", *alone])
+    measured = [
+        f"{found.primary} could be measured on {count} of them only in {name}"
+        for name, count in (("A", found.lost), ("B", found.gained))
+        if count
+    ]
+    return ", ".join([f"{found.data}: {found.images} of {found.total} images in both", *alone, *measured])
 
 
 def _judge(found: "list[CellComparison]", allowed: float) -> None:

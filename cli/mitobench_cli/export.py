@@ -23,8 +23,9 @@ __all__ = ["command"]
 def command(runs: tuple[Path, ...], out: Path | None, predictions: bool, check: bool, as_json: bool) -> None:
     """Write a run as one file that can be shared, or check such files.
 
-    The file holds what `mitobench leaderboard` needs, and neither paths nor the names of user and host. It is the same to
-    the last byte whenever the same run is exported. `mitobench leaderboard` shows such files, and folders of them.
+    The file holds what `mitobench leaderboard` needs, and neither paths nor the names of user and host: these are taken out, and
+    a run that has them in names of images or in options is refused. It is the same to the last byte whenever the same run is
+    exported. `mitobench leaderboard` shows such files, and folders of them.
     """
     if check:
         if out is not None or predictions:

@@ -116,13 +116,16 @@ def command(
 ) -> int:
     """Draw the figures of a publication from a run.
 
-    No model is run. Figures that show images need the data where they were, with the same content; charts do not.
+    No model is run. RUN may be an export: it holds no images, so only charts are drawn from it. Figures that show images need
+    the data where they were, with the same content; charts do not.
     In pictures, contrast is stretched to each image's own range.
     """
     wanted = _Wanted(
         cells=cells, images=images, by=by, scores=scores, kinds=kinds or tuple(KINDS), checkpoints=checkpoints
     )
     with only_json(as_json):
+        if out is None and run.is_file():
+            raise UsageError(f"{run}: is an export, which has no place for figures; give --out FOLDER.")
         evidence, data = _open(run, primary, wanted)
         folder = out if out is not None else run / "report" / "figures"
         written, failed = _draw_all(list(_figures(evidence, data, wanted)), folder, formats, dpi)
@@ -138,10 +141,10 @@ def command(
 def _open(run: Path, primary: str | None, wanted: _Wanted) -> "tuple[Evidence, tuple[DataCells, ...]]":
     from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import build_leaderboard
-    from mitobench.results.runfolder import RunFolder
+    from mitobench.sharing.exports import open_run
     from mitobench_cli.drawing.cells import cells_by_data, choose_cells
 
-    evidence = Evidence([RunFolder.open(run)], discover())
+    evidence = Evidence([open_run(run)], discover())
     data = cells_by_data(build_leaderboard(evidence, primary=primary), evidence)
     choose_cells([cell for one in data for cell in one.cells], wanted.cells)
     known = {column.name for column in evidence.columns}
@@ -189,12 +192,17 @@ def _figures(evidence: "Evidence", data: "tuple[DataCells, ...]", wanted: _Wante
     """Every figure's file name without suffix, and how it is drawn."""
     from mitobench_cli.drawing import charts
 
+    images = all(folder.trusted for folder in evidence.folders)
+    if not images:
+        say(
+            f"note: {evidence.folders[0].source} is an export and holds no images; figures that show images are left out"
+        )
     for one in data:
         chosen = one.narrowed(wanted.cells)
         if not chosen.cells:
             continue
         prefix = f"{safe_name(one.label, limit=40)}/" if len(data) > 1 else ""
-        for kind, draw in _boards(evidence, chosen, wanted):
+        for kind, draw in _boards(evidence, chosen, wanted) if images else ():
             yield f"{prefix}{kind}", draw
         if "intervals" in wanted.kinds:
             yield f"{prefix}intervals", partial(charts.interval_chart, chosen, wanted.scores)

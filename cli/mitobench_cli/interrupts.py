@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
+from mitobench.errors import INTERRUPTED
 from mitobench_cli.terminal import say
 
 __all__ = ["orderly_stop"]
 
-INTERRUPTED = 130
 _SHOW_CURSOR = "\x1b[?25h"
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from mitobench import __version__
-from mitobench.errors import MitobenchError, ResourceError, UsageError
+from mitobench.errors import INTERRUPTED, MitobenchError, ResourceError, UsageError
 from mitobench_cli.terminal import Debug, say
 
 __all__ = ["VERBS", "cli", "main"]
@@ -34,7 +34,6 @@ VERBS = {
     "weights": "List, fetch, verify and add weights files.",
     "doctor": "Check the installation, the device, the plugins and the cache.",
 }
-INTERRUPTED = 130
 
 
 class VerbGroup(click.Group):

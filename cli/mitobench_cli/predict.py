@@ -86,7 +86,7 @@ def _reading(options: str, pixel_size: tuple[float, float] | None) -> dict[str, 
     "--overlap",
     type=click.IntRange(min=2),
     metavar="PX",
-    help="Pixels that neighbouring tiles share at least; a quarter of the tile by default.",
+    help="Pixels that neighbouring tiles share at least, at most half a tile; a quarter of it by default.",
 )
 @click.option(
     "--pixel-size",
@@ -125,15 +125,15 @@ def command(
     as_json: bool,
     **asked: Any,
 ) -> int:
-    """Segment images that have no reference, and measure the objects.
+    """Segment images without a reference, and measure the objects.
 
     IMAGES are TIFF or PNG files, folders of them, or patterns; every page of a stack is an image. DIR gets labels/ (a label
     TIFF per image), measurements.csv (one row per object) and predict.json (what made them). The same command again does
     only what is missing or has changed; Ctrl-C ends after the tiles in flight.
 
-    Tiles, automatically: with --from, images more than 1.5 times as large as those of the run are cut to that size, because
-    that is what was scored. Otherwise images more than 1.5 times as large as the fixed input of the segmenter (Segment Anything: 1024
-    px, the bundled tiny one 256 px) are cut to it; a segmenter of any input sees images up to 3072 x 3072 px whole, and
+    Tiles, automatically: with --from, images whose longer side is more than 1.5 times the longest of the run's are cut to that
+    size, because that is what was scored. Otherwise images more than 1.5 times as large as the fixed input of the segmenter (Segment Anything: 1024
+    px, the bundled tiny one 512 px) are cut to it; a segmenter of any input sees images up to 3072 x 3072 px whole, and
     larger ones in tiles of 2048 px.
     """
     from mitobench.predict.predicting import Extras

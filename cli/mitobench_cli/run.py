@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mitobench.errors import INTERRUPTED
 from mitobench_cli.beside import comparison_table
 from mitobench_cli.fetching import fetch_missing
 from mitobench_cli.interrupts import orderly_stop
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from mitobench.weights import WeightsStore
 
 __all__ = ["command", "say_outcome", "used"]
-
-INTERRUPTED = 130
 
 
 @click.command("run")

@@ -68,6 +68,10 @@ def command(
 
     if out is not None:
         check_file(out)
+    if Path(what).is_file() and what.lower().endswith(".zip"):
+        raise UsageError(
+            f"{what}: an export holds no images. `mitobench figures {what} --out FOLDER` draws its charts; to see images, give a run folder."
+        )
     if (Path(what) / "run.json").exists():
         _refuse("RUN", prompter=prompter is not None, augmentation=augmentation)
         board = _run_board(Path(what), cells, images)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mitobench.errors import MissingError, MitobenchError, ResourceError, UsageError
+from mitobench.errors import INTERRUPTED, MissingError, MitobenchError, ResourceError, UsageError
 from mitobench.files import write_atomically
 from mitobench.specs import Spec
 from mitobench_cli.fetching import fetch_missing
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-INTERRUPTED = 130
 FORMATS = ("png", "svg")
 
 
@@ -255,7 +254,7 @@ def _data(planned: "PlannedSweep", found: "Sequence[Curve]") -> dict[str, Any]:
 
 
 def _csv(found: "Sequence[Curve]") -> str:
-    from mitobench.text import inert
+    from mitobench.text import defused
 
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -263,15 +262,10 @@ def _csv(found: "Sequence[Curve]") -> str:
         ("table", "prompter", "segmenter", "score", "size", "seed", "value", "images", "status", "checkpoint", "cell")
     )
     for curve in found:
-        names = [_harmless(inert(text)) for text in (curve.title, curve.prompter, curve.segmenter, curve.column)]
+        names = [defused(text) for text in (curve.title, curve.prompter, curve.segmenter, curve.column)]
         for p in curve.points:
             writer.writerow((*names, p.size, p.seed, p.value, p.images, p.status, p.checkpoint, p.cell))
     return stream.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
 def _table(planned: "PlannedSweep", found: "Sequence[Curve]") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mitobench.errors import MissingError, UsageError
+from mitobench.errors import INTERRUPTED, MissingError, UsageError
 from mitobench.specs import Spec
 from mitobench_cli.interrupts import orderly_stop
 from mitobench_cli.matrix import SpecType, device_option, offline_option
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mitobench.plugins import Plugins
 
 __all__ = ["command", "show_event"]
-
-INTERRUPTED = 130
 
 
 @click.command("train")
@@ -58,12 +56,14 @@ def command(
     Ctrl-C leaves a state beside it from which the same command goes on.
     """
     path = out or Path("models") / f"{trainer.name}-{data[0].name}.safetensors"
+    from mitobench.training.loop import resume_path
+
     with only_json(as_json):
         plugins = discover()
         plugins.find("trainer", trainer)
         if path.suffix != ".safetensors":
             raise UsageError(f"--out is {path}; expected a file name that ends in .safetensors.")
-        if path.exists() and not force and not _resume_state(path).exists():
+        if path.exists() and not force and not resume_path(path).exists():
             raise UsageError(f"{path}: exists already. Give another --out, or --force to replace it.")
         if out is None:
             say(f"checkpoint: {path} (choose another with --out)")
@@ -79,10 +79,6 @@ def command(
         say("interrupted; the same command resumes")
         return INTERRUPTED
     return 0
-
-
-def _resume_state(path: Path) -> Path:
-    return path.with_name(f"{path.name}.resume")
 
 
 def _train(

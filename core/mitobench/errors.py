@@ -5,6 +5,7 @@ A message says what was found, what was expected and what to do. The command lin
 """
 
 __all__ = [
+    "INTERRUPTED",
     "ContractError",
     "DataError",
     "DeviceMemoryError",
@@ -14,6 +15,9 @@ __all__ = [
     "ResourceError",
     "UsageError",
 ]
+
+INTERRUPTED = 130
+"""The exit code of what was stopped (Ctrl-C, SIGTERM) before it was done; 128 + SIGINT, as shells have it."""
 
 
 class MitobenchError(Exception):

@@ -2,27 +2,13 @@
 
 import contextlib
 import functools
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    wait,
-)
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
-from mitobench.errors import ResourceError
+from mitobench.errors import INTERRUPTED, ResourceError
 from mitobench.image_checks import check_images
 from mitobench.plan import Plan
 from mitobench.plugins import Plugins
@@ -33,6 +19,7 @@ from mitobench.results.scoring import score_stored
 from mitobench.samples import SampleRef
 from mitobench.units import ImageOutcome, Unit, UnitOutcome, run_unit
 from mitobench.workbench import Workbench
+from mitobench.workers import units_executor
 
 __all__ = ["ImageOutcome", "Progress", "RunOutcome", "execute"]
 
@@ -120,17 +107,10 @@ def execute(
         )
         tally = _Tally(plan, folder)
         units = _units(plan, folder, batch)
-        with _executor(executor, workers) as pool:
-            remote = executor is not None or workers > 0
-            run = (
-                functools.partial(_run_remote, device)
-                if remote
-                else functools.partial(run_unit, bench=bench, should_stop=should_stop)
-            )
-            for finished in _in_flight(pool, run, units, max(workers, 1) * 2 if remote else _IN_FLIGHT, should_stop):
-                for image in finished.images:
-                    progress(tally.add(image))
-                    plugins.notify("mitobench_image_done", outcome=image)
+        with contextlib.closing(_run_units(units, bench, executor, workers, should_stop)) as images:
+            for image in images:
+                progress(tally.add(image))
+                plugins.notify("mitobench_image_done", outcome=image)
         outcome = tally.outcome(time.perf_counter() - start)
         if not outcome.interrupted:
             compact(folder.path / "parts", above=MOST_PARTS)
@@ -186,6 +166,22 @@ def _chunks(refs: Iterator[SampleRef], size: int) -> Iterator[tuple[SampleRef, .
         yield chunk
 
 
+def _run_units(
+    units: Iterator[Unit],
+    bench: Workbench,
+    executor: Executor | None,
+    workers: int,
+    should_stop: Callable[[], bool],
+) -> Generator[ImageOutcome, None, None]:
+    """Run units wherever they are to run; what became of each image, as its unit ends."""
+    remote = executor is not None or workers > 0
+    here = functools.partial(run_unit, bench=bench, should_stop=should_stop)
+    run = functools.partial(_run_remote, bench.device) if remote else here
+    with units_executor(executor, workers, threads=_IN_FLIGHT) as pool:
+        for finished in _in_flight(pool, run, units, max(workers, 1) * 2 if remote else _IN_FLIGHT, should_stop):
+            yield from finished.images
+
+
 def _in_flight(
     pool: Executor,
     run: Callable[[Unit], UnitOutcome],
@@ -216,56 +212,6 @@ def _in_flight(
     finally:
         for future in flying:
             future.cancel()
-
-
-def _executor(given: Executor | None, workers: int) -> Any:
-    if given is not None:
-        return _Borrowed(given)
-    if workers <= 0:
-        return ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mitobench-unit")
-    return _processes(workers)
-
-
-@contextlib.contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
-    """A pool of spawned processes that share the cores; libraries read their number of threads when they are imported."""
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    added = [name for name in names if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, threads))
-    try:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
-            yield pool
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-@dataclass(frozen=True)
-class _Borrowed:
-    """An executor that the caller will shut down."""
-
-    executor: Executor
-
-    def __enter__(self) -> Executor:
-        return self.executor
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-def _begin_worker() -> None:
-    """A worker leaves Ctrl-C to the process that started it, and ends when that process does, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 def _run_remote(device: str, unit: Unit) -> UnitOutcome:
@@ -317,7 +263,7 @@ class _Tally:
             seconds=seconds,
             interrupted=interrupted,
             errors=tuple(self._errors.items()),
-            exit_code=130 if interrupted else self._exit_code(),
+            exit_code=INTERRUPTED if interrupted else self._exit_code(),
         )
 
     def _exit_code(self) -> int:

@@ -1,6 +1,8 @@
 """Text from outside (names, paths, messages) made harmless before it is shown."""
 
-__all__ = ["inert"]
+__all__ = ["defused", "inert"]
+
+_FORMULA = tuple("=+-@＝＋－＠")
 
 
 def inert(text: str) -> str:
@@ -15,3 +17,13 @@ def inert(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def defused(text: str) -> str:
+    """The text inert, and behind an apostrophe where a spreadsheet would take it for a formula: for a field of a CSV file.
+
+    >>> defused(" =cmd()")
+    "' =cmd()"
+    """
+    safe = inert(text)
+    return f"'{safe}" if safe.lstrip()[:1] in _FORMULA else safe

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mitobench.components import ComponentPlan, PlannedMetric
-from mitobench.errors import ContractError, MitobenchError
+from mitobench.contracts import checked_prompts, checked_segmentation, frozen
+from mitobench.errors import MitobenchError
 from mitobench.interfaces import ImageBoundSegmenter
 from mitobench.plan import PlannedCell
 from mitobench.prompts import Prompts
@@ -20,10 +21,9 @@ from mitobench.results.runfolder import RunFolder
 from mitobench.results.scoring import score_image
 from mitobench.samples import Sample, SampleRef
 from mitobench.seeds import derive_rng
-from mitobench.segmentations import Segmentation
 from mitobench.workbench import Encoded, Workbench, describe, timed
 
-__all__ = ["ImageOutcome", "Unit", "UnitOutcome", "checked_prompts", "checked_segmentation", "run_unit"]
+__all__ = ["ImageOutcome", "Unit", "UnitOutcome", "run_unit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,21 +121,13 @@ def _read(unit: Unit, jobs: list[_Job]) -> None:
         if not mine:
             continue
         try:
-            sample = _frozen(ref.load())
+            sample = frozen(ref.load())
         except (Exception, SystemExit) as error:
             for job in mine:
                 job.error = error
             continue
         for job in mine:
             job.sample = sample
-
-
-def _frozen(sample: Sample) -> Sample:
-    """The sample with arrays that cannot be written to: one component must not change what the others see."""
-    for array in (sample.image, sample.labels, sample.ignore):
-        if array is not None:
-            array.flags.writeable = False
-    return sample
 
 
 def _compute(unit: Unit, jobs: list[_Job], bench: Workbench, should_stop: Callable[[], bool]) -> None:
@@ -233,32 +225,6 @@ def _stated_costs(segmenter: Any) -> dict[str, float]:
         "seconds_segment": math.nan if stated is None else float(stated),
         "peak_memory_mb": math.nan,
     }
-
-
-def checked_prompts(prompts: Any, planned: ComponentPlan, sample: Sample | None) -> Prompts:
-    """What a prompter returned, made unwritable; raises ContractError where it is no prompts or they lie off the image."""
-    if not isinstance(prompts, Prompts):
-        raise ContractError(f"{planned.label}: prompt returned {type(prompts).__name__}; expected Prompts.")
-    if sample is not None:
-        prompts.check_inside(sample.shape)
-    for array in vars(prompts).values():
-        if array is not None:
-            array.flags.writeable = False
-    return prompts
-
-
-def checked_segmentation(segmentation: Any, planned: ComponentPlan, sample: Sample, prompts: Prompts) -> Segmentation:
-    """What a segmenter returned; raises ContractError where it is no segmentation of this sample and these prompts."""
-    if not isinstance(segmentation, Segmentation):
-        raise ContractError(
-            f"{planned.label}: segment returned {type(segmentation).__name__}; expected a Segmentation."
-        )
-    segmentation.check_shape(sample.shape)
-    if segmentation.masks is not None and len(segmentation.masks) != len(prompts):
-        raise ContractError(
-            f"{planned.label}: segment returned {len(segmentation.masks)} masks for {len(prompts)} prompts."
-        )
-    return segmentation
 
 
 def _found(encoded: dict[tuple[str, int], Encoded], key: str, position: int) -> Encoded:

@@ -33,7 +33,8 @@ class Catalogue:
     """The label images of a folder by the images that they belong to.
 
     An image belongs to the file whose path below the folder is its id, without the suffixes of either; failing that, to
-    the one file whose name is the last part of its id; failing that, to the file that mitobench itself names after it;
+    the one file whose path ends in the whole of its id, or in whose path its id ends (``a.tif`` is that of ``train/a``,
+    ``test/a.tif`` is not); failing that, to the file that mitobench itself names after it;
     failing that, where its id ends in a number, to that page of a stack, which has the name that comes before the number
     or is the only file.
 
@@ -78,7 +79,11 @@ class Catalogue:
         for stem in dict.fromkeys((wanted, plain, safe_name(image))):
             if stem in self._files:
                 return Place(self._only(self._files[stem], image))
-        stems = self._by_last.get(plain.rpartition("/")[2], [])
+        stems = [
+            stem
+            for stem in self._by_last.get(plain.rpartition("/")[2], [])
+            if _ends_in(stem, plain) or _ends_in(plain, stem)
+        ]
         if stems:
             return Place(self._only([path for stem in stems for path in self._files[stem]], image))
         return self._page(plain)
@@ -143,6 +148,10 @@ class Catalogue:
                 "Say with first_page= which image the first page belongs to."
             )
         return Place(path, page)
+
+
+def _ends_in(path: str, end: str) -> bool:
+    return f"/{path}".endswith(f"/{end}")
 
 
 def _label_files(folder: Path) -> list[Path]:

@@ -77,8 +77,7 @@ class StoredSegmentations:
         return self._from_labels(place, sample, ours is not None and ours.semantic)
 
     def _as_stored(self, place: Place, ours: Origin, sample: Sample) -> Segmentation:
-        read_labels(place.path, None, sample.shape)  # of the right size, before all of it is read
-        stored = read_prediction(place.path.parent, cell=ours.cell, image=sample.id)
+        stored = read_prediction(place.path.parent, cell=ours.cell, image=sample.id, shape=sample.shape)
         if stored.prompts.targets is not None and not self._options.looks_at_reference():
             raise DataError(
                 f"{place.path}: was made from prompts that came from the reference, so it is an oracle's; say so with oracle=true, or give "

@@ -5,16 +5,15 @@ import io
 from typing import TYPE_CHECKING
 
 from mitobench.interfaces import BuildContext
-from mitobench.text import inert
+from mitobench.text import defused
 from mitobench_report.options import CsvOptions
 
 if TYPE_CHECKING:
     from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.standings import Comparison, Leaderboard, LeaderboardRow, LeaderboardTable
 
-__all__ = ["CsvFile", "defused"]
+__all__ = ["CsvFile"]
 
-_FORMULA = "=+-@＝＋－＠"
 _FIXED = (
     *("table", "data", "oracle", "rank", "rank low", "rank high"),
     *("prompter", "segmenter", "cell", "status", "images", "failed", "total"),
@@ -49,12 +48,6 @@ class CsvFile:
                 last = [_number(means.get(row.cell)), *(defused("; ".join(texts)) for texts in _texts(row))]
                 writer.writerow([*_record(table, row, scores, costs), *_against_best(table, row), *last])
         return buffer.getvalue()
-
-
-def defused(text: str) -> str:
-    """Text that no spreadsheet evaluates: behind an apostrophe where it could begin a formula, and on one line."""
-    safe = inert(text)
-    return f"'{safe}" if safe.lstrip()[:1] and safe.lstrip()[0] in _FORMULA else safe
 
 
 def _record(table: "LeaderboardTable", row: "LeaderboardRow", scores: list[str], costs: list[str]) -> list[str]:

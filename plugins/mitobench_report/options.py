@@ -45,3 +45,8 @@ class HtmlOptions(ComponentOptions):
     megabytes: float = Field(
         25, gt=0, allow_inf_nan=False, description="about how large the page may grow; pictures are left out beyond it"
     )
+    drawn: int = Field(
+        240,
+        ge=0,
+        description="predictions that are drawn at most, so that a page takes seconds; pictures are left out beyond it",
+    )

@@ -26,7 +26,6 @@ from mitobench_report.wording import (
     ranks_text,
     row_name,
     score_text,
-    total_seconds,
 )
 
 if TYPE_CHECKING:
@@ -88,16 +87,16 @@ class TextTable:
     def _grid(self, table: "LeaderboardTable", *, stacked: bool, added: bool) -> Table:
         """The table with intervals below their scores (``stacked``), and short names and costs (``added``), or not."""
         columns = chosen_columns(table, self.options.scores)
-        costs = cost_names(table) if self.options.costs else ()
-        titles = [cost_title(name) for name in costs] if not added else ["s/image"] if costs else []
+        known = cost_names(table) if self.options.costs else ()
+        costs = ("seconds",) if known and added else known
         drawn = _plain_table("#", "prompter", "segmenter", *map(column_title, columns), "images")
-        for title in titles:
-            drawn.add_column(Text(inert(title)), justify="right")
+        for name in costs:
+            drawn.add_column(Text(inert(cost_title(name))), justify="right")
         for row in table.rows:
             scores = [score_text(row, column, intervals=self.options.intervals) for column in columns]
             if stacked:
                 scores = [text.replace(" [", "\n[").replace(" (", "\n(").replace(", ", ",") for text in scores]
-            paid = [row.costs.get(name) for name in costs] if not added else [total_seconds(row)] if costs else []
+            paid = [row.costs.get(name) for name in costs]
             names = [inert(text) for text in (row.prompter, row.segmenter)]
             if added:
                 names = ["\n".join(textwrap.wrap(name, _NAME, break_on_hyphens=False)) for name in names]

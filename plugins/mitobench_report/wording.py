@@ -20,7 +20,6 @@ __all__ = [
     "ranks_text",
     "row_name",
     "score_text",
-    "total_seconds",
 ]
 
 _COSTS = {
@@ -65,12 +64,6 @@ def cost_text(value: float | None) -> str:
     if value is None:
         return "-"
     return "<0.001" if 0 < value < 0.001 else f"{value:.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def total_seconds(row: "LeaderboardRow") -> float | None:
-    """The seconds that an image takes from encoding to segmentation; None where none is known."""
-    known = [value for name, value in row.costs.items() if name.startswith("seconds_") and value is not None]
-    return sum(known) if known else None
 
 
 def rank_text(row: "LeaderboardRow") -> str:

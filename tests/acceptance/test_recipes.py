@@ -103,6 +103,24 @@ def test_every_published_number_belongs_to_one_cell_or_checkpoint(path, data_roo
         )
 
 
+def fine_tuned_scores():
+    """The published numbers of published recipes with a fine-tuned SAM: (recipe's name, number, the step that trains it)."""
+    for path in (path for path in RECIPES if path.stem in PUBLISHED):
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        for step in (step for step in recipe["train"] if step["trainer"]["name"] == "sam-ft"):
+            for score in recipe["published"]:
+                if f"checkpoint={step['out']}" in score.get("segmenter", ""):
+                    yield pytest.param(score, step, id=f"{path.stem}-{score['column']}-{score['value']}")
+
+
+@pytest.mark.parametrize(("score", "step"), list(fine_tuned_scores()))
+def test_what_differs_names_copies_that_are_made_once_and_samples_that_are_not_learnt_from(score, step):
+    copies = step["trainer"].get("augment", 0)
+    frozen = step["trainer"].get("train", "decoder") == "decoder"
+    assert (f"{copies} copies per image that are made once" in score["differs"]) == (copies > 0 and frozen)
+    assert ("held out to choose the epoch" in score["differs"]) == ("validation" not in step)
+
+
 @pytest.mark.parametrize("stem", PUBLISHED)
 def test_where_its_data_are_absent_a_recipe_says_where_to_get_them(stem, tmp_path, capsys):
     path = next(p for p in RECIPES if p.stem == stem)

@@ -23,7 +23,7 @@ CODES = {
 def test_every_error_has_a_code_and_there_are_no_others():
     classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert set(classes) == set(CODES)
-    assert sorted(errors.__all__) == sorted(c.__name__ for c in classes)
+    assert sorted(errors.__all__) == sorted(["INTERRUPTED", *(c.__name__ for c in classes)])
 
 
 @pytest.mark.parametrize(("error", "code"), CODES.items())
@@ -35,7 +35,20 @@ def test_the_code_is_that_of_the_class(error, code):
 
 def test_the_readme_lists_every_code():
     section = README.read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
-    assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == {0, *CODES.values(), 130}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == {
+        0,
+        *CODES.values(),
+        errors.INTERRUPTED,
+    }
+
+
+def test_what_was_interrupted_has_a_code_that_no_error_has_and_that_is_written_once():
+    assert errors.INTERRUPTED == 130
+    assert errors.INTERRUPTED not in CODES.values()
+    sources = [path for folder in ("core", "cli", "plugins") for path in (README.parent / folder).rglob("*.py")]
+    assert [p.name for p in sources if re.search(r"INTERRUPTED\b.*= *\d", p.read_text(encoding="utf-8"))] == [
+        "errors.py"
+    ]
 
 
 def test_a_full_device_is_a_resource_that_ran_out():

@@ -195,7 +195,7 @@ def test_predictions_are_stored_and_know_their_image(bench, tmp_path):
     bench.run(tmp_path / "run", prompters="toy-oracle", segmenters="toy-flood")
     folder = RunFolder.open(tmp_path / "run")
     (cell,) = folder.results().cells()
-    stored = read_prediction(folder.predictions(cell), cell=cell, image="disc0")
+    stored = read_prediction(folder.predictions(cell), cell=cell, image="disc0", shape=(48, 48))
     assert len(stored.segmentation.masks) == len(stored.prompts) == 4
     assert np.unique(stored.segmentation.labels).size > 1
 

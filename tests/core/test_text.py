@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mitobench.text import inert
+from mitobench.text import defused, inert
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,14 @@ def test_the_result_is_one_printable_line_and_encodes(text):
     assert len(shown.splitlines()) <= 1
     shown.encode("utf-8")
     assert inert(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", " =1", "\t=1", "\n=1", "＝1", "＋1", "－1", "＠a"])
+def test_every_way_to_begin_a_formula_is_defused(text):
+    assert defused(text)[0] in "'\\"
+    assert defused(text).removeprefix("'") == inert(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "a=1", "3-1", "'=1", "é"])
+def test_a_text_that_begins_no_formula_stays(text):
+    assert defused(text) == text

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 GOOD, BAD = "toy-threshold:threshold=70", "toy-threshold:threshold=180"
@@ -51,6 +53,37 @@ def test_a_regression_has_an_exit_code_of_its_own(run):
     assert json.loads(run("compare", f"r:{GOOD}", BAD, "--fail-on-regression", "0", "--json").out)["comparisons"]
 
 
+@pytest.mark.parametrize(
+    ("lost", "count"), [(("disc1", "disc2", "disc3"), 3), (tuple(f"disc{i}" for i in range(6)), 6)]
+)
+def test_a_metric_that_fails_is_a_regression_and_no_pass(run, tmp_path, lost, count):
+    both = (*SHARED, "--metric", "semantic", "--segmenter", GOOD)
+    for name in ("before", "after"):
+        assert run("run", *both, "--out", name).code == 0
+    for part in (tmp_path / "after" / "parts").glob("*.images.parquet"):
+        table = pq.ParquetFile(part).read()
+        rows = table.to_pylist()
+        for row in rows:
+            if row["image"] in lost:
+                row["mitobench-toy/toy-overlap@1.measured"] = None
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), part)
+    result = run("compare", "before", "after", "--fail-on-regression", "1")
+    assert result.code == 6
+    assert f"Dice could be measured on {count} images in the first and not in the second" in result.err
+    assert f"6 of 6 images in both, Dice could be measured on {count} of them only in A" in result.out
+
+
+def test_what_is_left_out_of_a_difference_is_said(run):
+    shared = ("--data", "toy-discs:groups=6", "--metric", "boundary")
+    empty = "toy-threshold:threshold=175"
+    assert run("run", *shared, "--segmenter", GOOD, "--segmenter", empty, "--out", "s").code == 0
+    result = run("compare", f"s:{GOOD}", empty, "--primary", "HD95 (px)")
+    assert result.code == 0, result.err
+    line = next(line for line in result.out.splitlines() if line.startswith("left out"))
+    assert line.startswith("left out, as only one of A and B is defined there: ")
+    assert "HD95 (px) 1 group" in line
+
+
 def test_two_runs_are_compared_cell_by_cell(run):
     assert run("run", *SHARED, "--segmenter", GOOD, "--segmenter", "toy-threshold", "--out", "s").code == 0
     result = run("compare", "r", "s", "--fail-on-regression", "0")
@@ -75,7 +108,7 @@ def test_one_cell_of_another_run_takes_the_place_of_a_baseline(run):
         ((f"r:{GOOD}", "nowhere"), "no cell is called 'nowhere'"),
         ((f"r:{GOOD}", GOOD), "nothing to compare: name two different cells"),
         (("r", "r"), "nothing to compare"),
-        ((f"r:{GOOD}", BAD, "--primary", "AP"), "no column 'AP' in both. There are: Dice"),
+        ((f"r:{GOOD}", BAD, "--primary", "AP"), "no column 'AP' in the first. There are: Dice"),
         ((f"r:{GOOD}", BAD, "--fail-on-regression", "-1"), "-1"),
     ],
 )

@@ -46,6 +46,21 @@ def test_exports_and_runs_share_a_leaderboard(mitobench, run, tmp_path):
     assert both.out == shown.out
 
 
+def test_exports_are_compared_as_the_runs_that_they_are_of(mitobench, run):
+    for name, segmenter in (("a", "toy-threshold"), ("b", "toy-threshold:threshold=120")):
+        assert mitobench("export", run(name, segmenter), "--out", f"{name}.zip").code == 0
+    asked = ("compare", "--json", "--resamples", 0)
+
+    def differences(*sides):
+        (found,) = json.loads(mitobench(*asked, *sides).out)["comparisons"]
+        return [score for name, score in sorted(found.items()) if name in ("columns", "scores", "data", "images")]
+
+    expected = differences("a:toy-threshold", "b:toy-threshold:threshold=120")
+    assert expected
+    assert differences("a.zip:toy-threshold", "b.zip:toy-threshold:threshold=120") == expected
+    assert differences("a:toy-threshold", "b.zip:toy-threshold:threshold=120") == expected
+
+
 def test_json_and_predictions(mitobench, run):
     done = mitobench("export", run("a", "toy-threshold"), "--out", "a.zip", "--predictions", "--json")
     (found,) = json.loads(done.out)

@@ -76,6 +76,18 @@ def test_every_figure_is_drawn_and_its_path_is_said(figures, tmp_path):
             assert np.asarray(image).std() > 5, f"{name} is blank"
 
 
+def test_an_export_holds_no_images_so_its_charts_are_drawn_and_the_rest_is_said(mitobench, stored, tmp_path):
+    assert mitobench("export", stored, "--out", "a.zip", "--predictions").code == 0
+    done = mitobench("figures", "a.zip", "--out", "f", "--dpi", 40)
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "f").rglob("*.png")) == ["intervals.png", "thresholds.png"]
+    assert "note: a.zip is an export and holds no images" in done.err
+    assert mitobench("figures", "a.zip", "--out", "f", "--figure", "comparison").code == 2
+    refused = mitobench("figures", "a.zip")
+    assert refused.code == 2
+    assert "give --out FOLDER" in refused.err
+
+
 def test_figures_kinds_and_formats_are_chosen(figures):
     result, found = figures("--figure", "intervals", "--figure", "thresholds", "--format", "svg", "--format", "pdf")
     assert result.code == 0

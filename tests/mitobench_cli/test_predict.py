@@ -110,7 +110,7 @@ def test_overlays_and_rois_are_written_where_asked_for(mitobench, images, tmp_pa
         (("images", *TOY, "--from", "run"), "say what segments"),
         (("images", *TOY, "--best", "Dice"), "give --from RUN"),
         (("images", *TOY, "--tile", "31"), "auto, off or a side of 32"),
-        (("images", *TOY, "--tile", "64", "--overlap", "64"), "less than a tile"),
+        (("images", *TOY, "--tile", "64", "--overlap", "33"), "at most half a tile, 32"),
         (("images", *TOY, "--pixel-size", "0"), "one positive number or two"),
         (("images", *TOY, "--read", "axis=ZYX"), "unknown option 'axis'"),
         (("images", *TOY, "--read", "labels=x"), "none has labels"),
@@ -206,11 +206,13 @@ def test_the_bundled_unet_finds_the_same_objects_whole_and_in_tiles(mitobench, e
     assert (whole > 0).mean() == pytest.approx((tiled > 0).mean(), rel=0.1)
 
 
-def test_a_prompted_segmenter_is_given_tiles_of_its_own_input_and_no_reference(mitobench, em):
+def test_a_prompted_segmenter_is_given_tiles_of_its_own_input_and_no_reference(mitobench, em, tmp_path):
+    large = tmp_path / "large.tif"
+    tifffile.imwrite(large, np.tile(tifffile.imread(em[0]), (1, 2))[:, :800])
     settings = ("--prompter", "unet:emit=box", "--segmenter", "sam-ft", "--device", "cpu", "--offline")
-    result = mitobench("predict", em[0], *settings, "--out", "out", "--json")
+    result = mitobench("predict", large, *settings, "--out", "out", "--json")
     image = json.loads(result.out)["images"][0]
-    assert (result.code, image["tile_side"], image["overlap"], image["tiles"]) == (0, 256, 64, 9)
+    assert (result.code, image["tile_side"], image["overlap"], image["tiles"]) == (0, 512, 128, 2)
     assert image["objects"] > 3
 
 

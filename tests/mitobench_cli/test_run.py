@@ -26,7 +26,9 @@ def test_a_run_ends_in_a_leaderboard_and_names_data_and_report(mitobench, tmp_pa
     assert "data: toy-discs (fingerprint " in result.out
     assert "2 done, 0 failed" in result.err
     report = tmp_path / "runs/first/report"
-    assert sorted(p.name for p in report.iterdir()) == [f"leaderboard.{s}" for s in ("csv", "json", "md", "txt")]
+    assert sorted(p.name for p in report.iterdir()) == [
+        f"leaderboard.{s}" for s in ("csv", "html", "json", "md", "txt")
+    ]
     assert json.loads((report / "leaderboard.json").read_text())["tables"][0]["rows"][0]["images"] == 2
     assert "| `toy-centres` | `toy-flood` |" in (report / "leaderboard.md").read_text()
 

@@ -53,9 +53,11 @@ def test_augmentations_are_shown(mitobench, tmp_path):
         (("toy-disks",), "toy-discs"),
         ((".",), "not a run folder"),
         (("runs/absent",), "not a run folder"),
+        (("a.zip",), "a.zip: an export holds no images"),
     ],
 )
-def test_what_makes_no_sense_is_refused(mitobench, arguments, message):
+def test_what_makes_no_sense_is_refused(mitobench, tmp_path, arguments, message):
+    (tmp_path / "a.zip").write_bytes(b"PK")
     result = mitobench("show", *arguments)
     assert result.code == 2
     assert message in result.err

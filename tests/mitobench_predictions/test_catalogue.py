@@ -35,6 +35,16 @@ def test_a_path_decides_before_a_name(write):
         catalogue.find("a")
 
 
+def test_the_file_of_another_folder_is_never_taken_for_an_image_of_the_same_name(write):
+    catalogue = Catalogue(write(**{"test__a.tif": PLANE, "deep__val__b.tif": PLANE, "xtrain__c.tif": PLANE}))
+    assert catalogue.find("train/a") is None
+    assert catalogue.find("train/c") is None
+    assert catalogue.find("val/b").path.name == "b.tif"
+    assert catalogue.find("here/test/a").path.name == "a.tif"
+    with pytest.raises(DataError, match=r"no label image for 1 of 2 images, such as 'train/a'"):
+        catalogue.check(["test/a", "train/a"], missing_allowed=False)
+
+
 def test_hostile_ids_find_the_file_that_mitobench_names_after_them_and_leave_the_folder_never(write, tmp_path):
     hostile = "../../<img src=x>"
     write(**{f"{safe_name(hostile)}.tif": PLANE})

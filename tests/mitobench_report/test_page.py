@@ -175,8 +175,26 @@ def test_a_data_source_that_is_gone_leaves_the_predictions_on_a_dark_plane(pages
 
 def test_a_small_page_leaves_pictures_out_and_says_how_many(pages, toy_run, toy_page):
     small = pages.render(toy_run, megabytes=0.05)
-    assert re.search(r"\d+ pictures? left out so that this page stays small", Page(small).text)
+    words = Page(small).text
+    assert re.search(
+        r"[1-9]\d* pictures? left out so that this page stays small; --format html:megabytes=0.2 keeps more", words
+    )
+    assert "Left out, so that the page does not grow too large." in words
+    assert "is drawn in seconds" not in words
     assert len(small) < len(toy_page)
+
+
+def test_a_page_that_is_drawn_quickly_names_the_option_that_draws_more(pages, toy_run, toy_page):
+    words = Page(pages.render(toy_run, drawn=2)).text
+    found = re.search(
+        r"(\d+) pictures left out so that this page is drawn in seconds; --format html:drawn=(\d+) draws", words
+    )
+    assert int(found[2]) == int(found[1]) + 2
+    assert "Left out, so that the page is drawn in seconds." in words
+    assert "stays small" not in words
+    more = Page(pages.render(toy_run, drawn=int(found[2])))
+    assert not re.search("pictures? left out|Left out, so", more.text)
+    assert len(more.of("i")) == len(Page(toy_page).of("i"))
 
 
 def test_a_page_without_pictures_says_that_none_were_asked_for(pages, toy_run):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from segment_anything.utils.amg import calculate_stability_score
 
 from mitobench.masks import PackedMasks
-from mitobench_sam.filters import stability, suppress
+from mitobench_sam.filters import cut_to_box, stability, suppress
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.7])
@@ -79,3 +79,15 @@ def test_a_limit_of_one_suppresses_nothing():
     mask = np.ones((4, 4), np.bool_)
     masks = PackedMasks.from_dense([mask, mask], (4, 4))
     assert suppress(masks, np.array([0.9, 0.5]), np.array([True, True]), 1.0).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("box", [(3, 2, 8, 5), (2.5, 1.5, 8.4, 5.9), (-4, -4, 40, 40), (9, 9, 9, 9)])
+def test_a_mask_cut_to_a_box_keeps_the_pixels_whose_centres_the_box_holds(box):
+    mask = np.random.default_rng(0).random((6, 7)) < 0.7
+    whole, cut = np.zeros((2, 12, 12), np.bool_)
+    whole[1:7, 2:9] = mask
+    (top, left), found = cut_to_box(((1, 2), mask), np.array(box, np.float32))
+    cut[top : top + found.shape[0], left : left + found.shape[1]] = found
+    y, x = np.indices(whole.shape)
+    x0, y0, x1, y1 = box
+    assert np.array_equal(cut, whole & (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))

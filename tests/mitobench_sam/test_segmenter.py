@@ -244,6 +244,19 @@ def test_filters_act_on_the_label_image_and_keep_every_prompts_mask(tiny_path, s
         np.testing.assert_array_equal(found.labels, resolve_overlaps(plain.masks, plain.mask_scores, kept)[0])
 
 
+def test_masks_end_at_their_boxes_where_that_is_asked_for(tiny_path, sam, sample):
+    drawn = sample((192, 256))
+    prompts = some_prompts((192, 256), ["box"])
+    free, cut = sam(tiny_path, multimask="single"), sam(tiny_path, multimask="single", within_box=True)
+    encoding = free.encode([drawn.image])[0]
+    y, x = np.indices((192, 256))
+    before, after = (one.segment(encoding, drawn, prompts).masks for one in (free, cut))
+    for index, (x0, y0, x1, y1) in enumerate(prompts.boxes):
+        inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        assert np.array_equal(after.dense(index), before.dense(index) & inside)
+    assert (after.areas() < before.areas()).any()
+
+
 def test_unstable_masks_leave_the_label_image(tiny_path, sam, sample):
     picture, prompts = sample((256, 256)), some_prompts((256, 256), ("box",), count=4)
     found = run(sam(tiny_path, min_stability=1.0), picture, prompts)

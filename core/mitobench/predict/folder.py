@@ -123,39 +123,42 @@ class PredictionFolder:
 
     def finished(self, name: str, content: str) -> ImageRecord | None:
         """The record of an image that needs no segmenting again: the same pixels, and its label file as it was written."""
-        record = self.stored(name)
-        try:
-            same = record is not None and record.content == content
-            return record if same and hash_file(self.labels_path(name)) == record.labels_hash else None  # type: ignore[union-attr]
-        except OSError:
+        record, outdated = self._stored(name)
+        if record is None or record.content != content or not self._labels_are_of(record):
             return None
+        if outdated:
+            self._remember(record)
+        return record
 
     def stored(self, name: str) -> ImageRecord | None:
         """What is remembered under a name for this recipe, or None where there is nothing or it is damaged."""
-        try:
-            stored = json.loads(self._record_path(name).read_text(encoding="utf-8"))
-            if (stored["schema"], stored["recipe"]) != (_SCHEMA, self.recipe):
-                return None
-            fields = dict(stored["record"])
-            measured = fields.pop("measurements")
-            table = Measurements(tuple(measured["columns"]), tuple(tuple(row) for row in measured["rows"]))
-            return ImageRecord(**fields, measurements=table)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return self._stored(name)[0]
 
     def records(self) -> list[ImageRecord]:
-        """All images that are finished for this recipe, by name."""
-        names = sorted(path.stem for path in (self.path / ".images").glob("*.json"))
-        found = (self.stored(name) for name in names)
-        return [record for record in found if record is not None and self.labels_path(record.name).exists()]
+        """All images that are finished for this recipe, by name: label files as they were written, and none that has failed since."""
+        found = map(self._stored, self._names())
+        return [record for record, outdated in found if record and not outdated and self._labels_are_of(record)]
+
+    def leave_out(self, source: str, name: str | None = None) -> None:
+        """Take what fails now out of :meth:`records`, until it succeeds or has again the pixels that are stored.
+
+        Its files stay: a disk that is not mounted makes every image fail. A namesake from elsewhere is not touched.
+
+        Args:
+            source: of the image, as its record has it.
+            name: the image; None = all from that source, which can no longer be read.
+        """
+        for each in self._names() if name is None else [name]:
+            record, outdated = self._stored(each)
+            if record is not None and record.source == source and not outdated:
+                self._remember(record, outdated=True)
 
     def write(self, record: ImageRecord, labels: NDArray[np.int32]) -> ImageRecord:
         """Write the label image, then the record of one image; returns the record with the file's hash."""
         path = self.labels_path(record.name)
         write_atomically(path, encode_labels(labels, record.image, record.pixel_size_nm))
         record = ImageRecord(**{**vars(record), "labels_hash": hash_file(path)})
-        stored = {"schema": _SCHEMA, "recipe": self.recipe, "record": asdict(record)}
-        write_atomically(self._record_path(record.name), _to_json(stored))
+        self._remember(record)
         return record
 
     def read_labels(self, record: ImageRecord) -> NDArray[np.int32]:
@@ -187,6 +190,34 @@ class PredictionFolder:
         images = [{k: v for k, v in vars(record).items() if k != "measurements"} for record in records]
         document = {"schema": _SCHEMA, "recipe": self.recipe, **about, "images": images}
         write_atomically(self.path / "predict.json", _to_json(document))
+
+    def _names(self) -> list[str]:
+        """The names under which something is remembered, sorted."""
+        return sorted(path.stem for path in (self.path / ".images").glob("*.json"))
+
+    def _stored(self, name: str) -> tuple[ImageRecord | None, bool]:
+        """What is remembered under a name, and whether that image has failed since."""
+        try:
+            stored = json.loads(self._record_path(name).read_text(encoding="utf-8"))
+            if (stored["schema"], stored["recipe"]) != (_SCHEMA, self.recipe):
+                return None, False
+            fields = dict(stored["record"])
+            measured = fields.pop("measurements")
+            table = Measurements(tuple(measured["columns"]), tuple(tuple(row) for row in measured["rows"]))
+            return ImageRecord(**fields, measurements=table), bool(stored.get("outdated"))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, False
+
+    def _remember(self, record: ImageRecord, *, outdated: bool = False) -> None:
+        stored = {"schema": _SCHEMA, "recipe": self.recipe, "record": asdict(record), "outdated": outdated}
+        write_atomically(self._record_path(record.name), _to_json(stored))
+
+    def _labels_are_of(self, record: ImageRecord) -> bool:
+        """Whether the label file is the one that was written with the record."""
+        try:
+            return hash_file(self.labels_path(record.name)) == record.labels_hash
+        except OSError:
+            return False
 
     def _record_path(self, name: str) -> Path:
         return self.path / ".images" / f"{name}.json"

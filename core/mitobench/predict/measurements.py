@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitobench.text import inert
+from mitobench.text import defused
 
 __all__ = ["COLUMNS", "PHYSICAL_COLUMNS", "Measurements", "measure", "measurements_csv"]
 
@@ -43,7 +43,6 @@ PHYSICAL_COLUMNS = (
 )
 """In nanometres. ``perimeter_nm`` is empty where pixels are not square: the estimator is defined for square ones only."""
 
-_FORMULA = "=+-@\t\r＝＋－＠"
 _PROPERTIES = (
     "label",
     "area",
@@ -148,8 +147,7 @@ def measurements_csv(tables: Iterable[tuple[str, Measurements]]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("image", *columns))
     for image, table in listed:
-        name = inert(image)
-        name = f"'{name}" if name.lstrip()[:1] in tuple(_FORMULA) else name
+        name = defused(image)
         for row in table.rows:
             values = dict(zip(table.columns, row, strict=True))
             writer.writerow((name, *(_cell(values.get(column)) for column in columns)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mitobench.errors import DeviceMemoryError, MitobenchError, ResourceError, UsageError
+from mitobench.errors import INTERRUPTED, DeviceMemoryError, MitobenchError, ResourceError, UsageError
 from mitobench.hashing import hash_array, hash_data
 from mitobench.predict.folder import ImageRecord, PredictionFolder
 from mitobench.predict.inputs import ImageInput
@@ -16,8 +16,6 @@ from mitobench.samples import Sample
 from mitobench.workbench import describe
 
 __all__ = ["Extras", "FailedImage", "PredictionOutcome", "predict_images", "recipe_of"]
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +117,7 @@ def predict_images(
                 finished = _attempt(image, predictor, folder, extras, overwrite, say, should_stop)
             if isinstance(finished, FailedImage):
                 failed.append(finished)
+                folder.leave_out(image.source, None if image.ref is None else image.name)
                 continue
             if finished is None:
                 interrupted = True

@@ -1,6 +1,5 @@
 """Segmenting images without a reference, whole or in overlapping tiles: what ``mitobench predict`` computes."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitobench.components import ComponentPlan
+from mitobench.contracts import checked_prompts, checked_segmentation
 from mitobench.errors import UsageError
 from mitobench.interfaces import Encoding, FixedInput, ImageBoundPrompter, ImageBoundSegmenter
 from mitobench.predict.stitching import Stitcher, Tile, tile_grid
 from mitobench.samples import Sample
 from mitobench.seeds import derive_rng
 from mitobench.segmentations import Segmentation
-from mitobench.units import checked_prompts, checked_segmentation
 from mitobench.workbench import Workbench
 
-__all__ = ["Predicted", "Predictor", "Tiling", "scored_side"]
+__all__ = ["Predicted", "Predictor", "Tiling"]
 
 _SLACK = 1.5
 _WHOLE_SIDE = 3072
@@ -32,8 +31,8 @@ class Tiling:
 
     Attributes:
         side: of a tile in pixels; 0 = never cut; None = automatic (see :meth:`Predictor.tile_side`).
-        overlap: pixels that neighbours share at least; None = a quarter of the side.
-        scored_side: the side of the images on which the components were scored, where that is known.
+        overlap: pixels that neighbours share at least, at most half the side; None = a quarter of it.
+        scored_side: the longest side of the images on which the components were scored, where that is known.
     """
 
     side: int | None = None
@@ -41,10 +40,8 @@ class Tiling:
     scored_side: int | None = None
 
     def __post_init__(self) -> None:
-        if self.side and self.overlap is not None and not _SMALLEST_OVERLAP <= self.overlap < self.side:
-            raise UsageError(
-                f"the overlap is {self.overlap} px for tiles of {self.side} px; expected {_SMALLEST_OVERLAP} or more and less than a tile."
-            )
+        if self.side and self.overlap is not None:
+            _check_overlap(self.overlap, self.side)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +93,7 @@ class Predictor:
     def tile_side(self, shape: tuple[int, int]) -> int:
         """The side of the tiles for an (H, W) image; 0 where it is seen whole.
 
-        Automatically: the side of the images on which the components were scored, or else the segmenter's fixed input, for
+        Automatically: the longest side of the images on which the components were scored, or else the segmenter's fixed input, for
         images that are more than 1.5 times as large; without either, 2048 for images of more than 3072 x 3072 pixels, to
         bound the memory. Images for which prompts or segmentations were made beforehand are not cut.
 
@@ -137,6 +134,7 @@ class Predictor:
             its objects; None where ``should_stop`` said so.
 
         Raises:
+            UsageError: the overlap asked for is more than half a tile.
             MitobenchError: whatever a component raises, or what it returned breaks its contract.
         """
         side = self.tile_side(sample.shape)
@@ -180,16 +178,21 @@ class Predictor:
         return encoded
 
 
-def scored_side(pixels: NDArray[np.float64]) -> int | None:
-    """The side of a square as large as the largest of some images, given their numbers of pixels (n,), NaN where unknown."""
-    known = pixels[np.isfinite(pixels)]
-    return math.isqrt(int(known.max())) if known.size else None
-
-
 def _overlap(asked: int | None, side: int) -> int:
     if not side:
         return 0
-    return max(_SMALLEST_OVERLAP, side // 4) if asked is None else min(asked, side - 1)
+    if asked is None:
+        return max(_SMALLEST_OVERLAP, side // 4)
+    _check_overlap(asked, side)
+    return asked
+
+
+def _check_overlap(overlap: int, side: int) -> None:
+    """Refuse what leaves tiles little or nothing of their own: their number grows without bound as the overlap nears the side."""
+    if not _SMALLEST_OVERLAP <= overlap <= side // 2:
+        raise UsageError(
+            f"the overlap is {overlap} px for tiles of {side} px; expected {_SMALLEST_OVERLAP} or more and at most half a tile, {side // 2}. Give another --overlap, or larger tiles with --tile."
+        )
 
 
 def _cut(sample: Sample, tile: Tile) -> Sample:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mitobench.components import ComponentPlan, plan_component
 from mitobench.descriptors import Kind
 from mitobench.errors import MissingError, UsageError
 from mitobench.plugins import Plugins
-from mitobench.predict.predictor import scored_side
 from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
 from mitobench.ranking.standings import LeaderboardTable
@@ -30,7 +32,7 @@ class Winner:
         data: the data source that it was scored on, as the leaderboard calls it.
         column, value: what it is the best by, and its score.
         record: what ``run.json`` says about it.
-        side: of the images that it was scored on, in pixels, or None where unknown.
+        side: the longest of the images that it was scored on, in pixels, or None where unknown.
     """
 
     run: str
@@ -71,7 +73,7 @@ def best_cell(folder: RunFolder, plugins: Plugins, *, column: str | None = None,
         column=table.primary,
         value=score.value if score is not None else None,
         record=cell.record,
-        side=scored_side(cell.table.pixels),
+        side=_largest(cell.table.sides),
     )
 
 
@@ -122,6 +124,11 @@ def _table(tables: list[LeaderboardTable], data: str | None, folder: RunFolder) 
     if len(tables) > 1:
         raise UsageError(f"{folder.path}: holds several data sources; say with --best-on which one counts: {names}.")
     return tables[0]
+
+
+def _largest(sides: NDArray[np.float64]) -> int | None:
+    known = sides[np.isfinite(sides)]
+    return int(known.max()) if known.size else None
 
 
 def _short(hashes: Mapping[str, str], role: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mitobench.errors import UsageError
 from mitobench.ranking.evidence import CellEvidence
+from mitobench.ranking.licences import is_permissive
 from mitobench.ranking.standings import Badge
 from mitobench.specs import Spec, parse_spec
 
@@ -13,6 +14,9 @@ __all__ = ["badges_of", "licence_badge"]
 
 _PARTS = ("prompter", "segmenter")
 _CONTENT_NAMED = re.compile(r"[0-9a-f]{8,}$|-volume-\d+$")
+_COPYLEFT = re.compile(
+    r"gpl|\bgnu\b|\b(mpl|mozilla|epl|eclipse|eupl|osl|cddl|odbl|cecill)\b|\bsa\b|share-?\s?alike|copyleft|reciprocal"
+)
 _SPLIT_OPTIONS = ("split", "sections")
 
 
@@ -27,10 +31,17 @@ def badges_of(cell: CellEvidence) -> tuple[Badge, ...]:
 
 
 def licence_badge(licence: str, what: str) -> Badge | None:
-    """The badge of a licence that binds whoever uses the thing, or that nobody knows; None for a permissive one."""
+    """The badge of a licence that binds whoever uses the thing, or that nobody knows; None for a permissive one.
+
+    Args:
+        licence: an SPDX expression, or what people write instead.
+        what: the thing, for the explanation.
+    """
     text = licence.strip().lower()
     if text in ("", "unknown", "noassertion"):
         return Badge(name="licence unknown", explanation=f"nobody has said under which licence {what} may be used")
+    if is_permissive(licence):
+        return None
     if "agpl" in text or "affero" in text:
         return Badge(
             name="AGPL",
@@ -38,7 +49,16 @@ def licence_badge(licence: str, what: str) -> Badge | None:
         )
     if re.search(r"\bnc\b|non-?\s?commercial", text):
         return Badge(name="non-commercial", explanation=f"{what}: {licence}, which allows no commercial use")
-    return None
+    if _COPYLEFT.search(text):
+        return Badge(
+            name="copyleft",
+            explanation=f"{what}: {licence} (copyleft or share-alike); whoever distributes what contains it, or was made from it, "
+            "must do so under that licence",
+        )
+    return Badge(
+        name="other licence",
+        explanation=f"{what}: {licence}, which is none of the permissive licences known here; read it",
+    )
 
 
 def _oracle(part: str, cell: CellEvidence) -> Iterator[Badge]:

@@ -1,5 +1,6 @@
 """The columns of a leaderboard: which scores the recorded metrics define, and their estimates for one cell."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,25 @@ from mitobench.components import plan_metrics, reference_spec
 from mitobench.errors import MitobenchError, UsageError
 from mitobench.interfaces import Metric
 from mitobench.plugins import Plugins
+from mitobench.ranking.resampling import Resampling
 from mitobench.ranking.standings import Column
-from mitobench.ranking.statistics import Estimate, Resampling, estimate
+from mitobench.ranking.statistics import Estimate, estimate
 from mitobench.results.tables import CellTable
 from mitobench.specs import Spec
 
-__all__ = ["cell_scores", "make_columns", "recorded_metrics"]
+__all__ = ["cell_scores", "make_columns", "merged_metrics", "recorded_metrics"]
+
+
+def merged_metrics(records: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
+    """The metrics that some runs recorded, by key; where runs differ the one asked for earliest, whatever the runs' order."""
+
+    def rank(record: Mapping[str, Any]) -> tuple[int, str]:
+        return record.get("order", 0), json.dumps(record, sort_keys=True, default=str)
+
+    merged: dict[str, Mapping[str, Any]] = {}
+    for key, record in (item for metrics in records for item in metrics.items()):
+        merged[key] = min(merged.get(key, record), record, key=rank)
+    return merged
 
 
 def recorded_metrics(recorded: Mapping[str, Mapping[str, Any]], plugins: Plugins) -> tuple[dict[str, Metric], str]:

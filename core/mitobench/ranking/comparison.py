@@ -1,7 +1,7 @@
 """Two cells, image by image: how much the second is better or worse than the first."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,114 +9,24 @@ from numpy.typing import NDArray
 
 from mitobench.errors import UsageError
 from mitobench.interfaces import Metric
+from mitobench.ranking.compared import EQUAL, CellComparison, ColumnComparison, Side
 from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.pairs import too_few
+from mitobench.ranking.resampling import Resampling, resample
 from mitobench.ranking.rows import score_bounds
 from mitobench.ranking.significance import sign_flip
 from mitobench.ranking.standings import Column
 from mitobench.ranking.statistics import (
     Estimate,
-    Resampling,
     describe_resampling,
     difference,
     estimate,
     estimate_interval,
     image_scores,
-    resample,
+    on_common,
 )
 
-__all__ = ["CellComparison", "ColumnComparison", "Side", "compare_cells"]
-
-_EQUAL = 1e-12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One of the two cells: its run, its key, its labels."""
-
-    run: str
-    cell: str
-    prompter: str
-    segmenter: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnComparison:
-    """One score of both, on the images that both were scored on.
-
-    Attributes:
-        column: which score.
-        first, second: the values; None where undefined.
-        difference, low, high: ``second`` minus ``first`` with its 95 % interval, from paired resamples.
-        better, equal, worse: images on which the second is better, equal, worse, whatever direction that is.
-        undefined: images on which the score of either is undefined.
-    """
-
-    column: Column
-    first: float | None
-    second: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    better: int
-    equal: int
-    worse: int
-    undefined: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellComparison:
-    """Two cells on one data source.
-
-    Attributes:
-        data: the data source's label.
-        first, second: which cells.
-        images, total: scored in both, and asked of either.
-        only_first, only_second: images that only one of them was scored on.
-        primary: the column that was tested and that decides on a regression.
-        columns: every score that both have.
-        groups: independent groups in which both primary scores are defined.
-        p: of the two-sided test that neither is better; None where the groups are too few.
-        test, uncertainty: how it was tested, and how the intervals were made.
-    """
-
-    data: str
-    first: Side
-    second: Side
-    images: int
-    total: int
-    only_first: int
-    only_second: int
-    primary: str
-    columns: tuple[ColumnComparison, ...]
-    groups: int
-    p: float | None
-    test: str
-    uncertainty: str
-
-    def of(self, name: str) -> ColumnComparison:
-        """One column's comparison."""
-        return next(c for c in self.columns if c.column.name == name)
-
-    def regression(self, delta: float) -> str:
-        """Why the second is worse than the first by more than ``delta`` on the primary column; "" where it is not."""
-        found = self.of(self.primary)
-        if self.only_first:
-            return f"{self.only_first} images that the first was scored on, the second was not"
-        if found.first is not None and found.second is None:
-            return f"{self.primary} was {found.first:.4g} and is undefined"
-        if found.first is None or found.second is None or found.difference is None:
-            return ""
-        loss = -found.difference if found.column.higher_is_better else found.difference
-        if loss <= delta:
-            return ""
-        return (
-            f"{self.primary} was {found.first:.4g} and is {found.second:.4g}, worse by {loss:.4g}; {delta:g} is allowed"
-        )
-
-    def to_data(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+__all__ = ["compare_cells"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,25 +51,25 @@ def compare_cells(
 
     Args:
         first, second: a cell's key, and the evidence that has it; both of one data source.
-        primary: the column to test; by default the first headline column that both have.
+        primary: the column to test; by default the first headline column that the first has.
         resamples, seed: of the bootstrap; the seed also of a test with random signs.
 
     Raises:
-        UsageError: no image or no metric in common, or an unknown column.
+        UsageError: no image or no metric in common, or a column that the first does not have.
     """
     pair = _pair(first, second, resamples, seed)
-    metrics = {key: metric for key, metric in first[0].metrics.items() if key in second[0].metrics}
-    columns = {c.name: c for c in first[0].columns if c.metric in metrics}
-    found: dict[str, tuple[ColumnComparison, Estimate]] = {}
-    for key, metric in metrics.items():
+    columns = {c.name: c for c in first[0].columns}
+    found: dict[str, tuple[ColumnComparison, NDArray[np.float64]]] = {}
+    for key, metric in first[0].metrics.items():
         found |= _of_metric(pair, key, metric, [c for c in columns.values() if c.metric == key])
-    if not found:
+    if not found or not first[0].metrics.keys() & second[0].metrics.keys():
         raise UsageError("the two cells have no metric in common; run `mitobench score` on both with the same metrics.")
     name = _primary({n: c for n, c in columns.items() if n in found}, primary)
-    by_group = found[name][1].by_group
+    by_group = found[name][1]
     groups = int(np.isfinite(by_group).sum())
     p = float(sign_flip(by_group[None], seed=seed)[0])
     scored = [set(cell.table.images[cell.table.status == "ok"].tolist()) for cell in (pair.first, pair.second)]
+    lost, gained, why = _measured_in_one(pair, columns[name].metric)
     return CellComparison(
         data=str(pair.first.record["data"]["label"]),
         first=_side(pair.first),
@@ -169,6 +79,9 @@ def compare_cells(
         only_first=len(scored[0] - scored[1]),
         only_second=len(scored[1] - scored[0]),
         primary=name,
+        lost=lost,
+        gained=gained,
+        why=why,
         columns=tuple(comparison for comparison, _ in found.values()),
         groups=groups,
         p=p if np.isfinite(p) else None,
@@ -188,18 +101,35 @@ def _pair(first: tuple[Evidence, str], second: tuple[Evidence, str], resamples: 
             f"the two cells have no image in common ({len(places[0])} and {len(places[1])} scored); compare cells of one data source."
         )
     rows = tuple(np.array([here[image] for image in images], np.int64) for here in places)
-    drawn = resample([str(group) for group in cells[0].table.groups[rows[0]]], resamples, seed=seed)
+    groups, data = cells[0].table.groups[rows[0]], str(cells[0].record["data"]["key"])
+    drawn = resample([str(group) for group in groups], resamples, seed=seed, data=data)
     return _Pair(cells[0], cells[1], (rows[0], rows[1]), drawn)
+
+
+def _measured(pair: _Pair, key: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The images that a metric could measure in the first, and in the second."""
+    first, second = (
+        cell.table.statistics(key)[2][rows] for cell, rows in zip((pair.first, pair.second), pair.rows, strict=True)
+    )
+    return first, second
+
+
+def _measured_in_one(pair: _Pair, key: str) -> tuple[int, int, str]:
+    """How many images a metric could measure in the first alone, in the second alone, and its first error on the former."""
+    first, second = _measured(pair, key)
+    lost = first & ~second
+    errors = [str(error) for error in pair.second.table.metric_errors(key)[pair.rows[1]][lost] if error]
+    return int(lost.sum()), int((second & ~first).sum()), errors[0] if errors else ""
 
 
 def _of_metric(
     pair: _Pair, key: str, metric: Metric, columns: list[Column]
-) -> dict[str, tuple[ColumnComparison, Estimate]]:
-    """Every column of one metric: the comparison, and the estimate of the difference."""
-    statistics = [c.table.statistics(key) for c in (pair.first, pair.second)]
-    measured = statistics[0][2][pair.rows[0]] & statistics[1][2][pair.rows[1]]
+) -> dict[str, tuple[ColumnComparison, NDArray[np.float64]]]:
+    """Every column of one metric that measured the first: the comparison, and the difference in each group (G,)."""
+    measured = np.logical_and(*_measured(pair, key))
     if not measured.any():
-        return {}
+        return _of_first(pair, key, metric, columns)
+    statistics = [c.table.statistics(key) for c in (pair.first, pair.second)]
     sides = [
         (names, np.where(measured[:, None], values[rows], 0.0))
         for (names, values, _), rows in zip(statistics, pair.rows, strict=True)
@@ -208,11 +138,34 @@ def _of_metric(
     single = [image_scores(metric.scores, names, values) for names, values in sides]
     found = {}
     for column in columns:
-        one, two = (e[column.score][column.mean_of_images] for e in estimates)
+        own = [e[column.score][column.mean_of_images] for e in estimates]
+        one, two, left_out = on_common(own[0], own[1])
         change = difference(two, one)
+        if not np.isfinite(change.value):
+            one, two = own
         one_by_one, two_by_one = (np.where(measured, scores[column.score], np.nan) for scores in single)
         counts = _count(one_by_one, two_by_one, column.higher_is_better)
-        found[column.name] = _column(column, one, two, change, counts), change
+        compared = _column(column, one, two, change, counts)
+        found[column.name] = replace(compared, left_out=left_out), change.by_group
+    return found
+
+
+def _of_first(
+    pair: _Pair, key: str, metric: Metric, columns: list[Column]
+) -> dict[str, tuple[ColumnComparison, NDArray[np.float64]]]:
+    """The columns of a metric that measured nothing in the second that it measured in the first; none without the first."""
+    names, values, measured = pair.first.table.statistics(key)
+    if not measured[pair.rows[0]].any():
+        return {}
+    estimates = estimate(metric.scores, names, values[pair.rows[0]], pair.drawn)
+    nothing: dict[str, Any] = {"second": None, "difference": None, "low": None, "high": None}
+    counts = {"better": 0, "equal": 0, "worse": 0, "undefined": len(pair.rows[0])}
+    found = {}
+    for column in columns:
+        value = float(estimates[column.score][column.mean_of_images].value)
+        first = value if np.isfinite(value) else None
+        compared = ColumnComparison(column=column, first=first, **nothing, **counts)
+        found[column.name] = compared, np.full(pair.drawn.group_count, np.nan)
     return found
 
 
@@ -221,7 +174,7 @@ def _count(
 ) -> tuple[int, int, int, int]:
     """Images on which the second is better, equal, worse, and those on which either is undefined."""
     change = (second - first)[np.isfinite(first) & np.isfinite(second)] * (1 if higher_is_better else -1)
-    better, worse = int((change > _EQUAL).sum()), int((change < -_EQUAL).sum())
+    better, worse = int((change > EQUAL).sum()), int((change < -EQUAL).sum())
     return better, len(change) - better - worse, worse, len(first) - len(change)
 
 
@@ -254,7 +207,7 @@ def _primary(columns: Mapping[str, Column], wanted: str | None) -> str:
     for name in columns:
         if name.lower() == wanted.lower():
             return name
-    raise UsageError(f"no column {wanted!r} in both. There are: {', '.join(columns)}.")
+    raise UsageError(f"no column {wanted!r} in the first. There are: {', '.join(columns)}.")
 
 
 def _side(cell: CellEvidence) -> Side:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mitobench.errors import DataError, MitobenchError, UsageError
 from mitobench.interfaces import Metric
 from mitobench.plugins import Plugins
-from mitobench.ranking.columns import make_columns, recorded_metrics
+from mitobench.ranking.columns import make_columns, merged_metrics, recorded_metrics
+from mitobench.ranking.copies import contradiction
 from mitobench.ranking.standings import Column
 from mitobench.ranking.statistics import image_scores
 from mitobench.results.objects import ObjectTable, read_objects
@@ -55,37 +56,54 @@ class CellEvidence:
         """The stored prediction of one image, with its prompts.
 
         Raises:
-            DataError: none is stored, or it is damaged.
+            DataError: none is stored, or it is damaged or of another size than the image was.
         """
-        return read_prediction(self.folder.predictions(self.key), cell=self.key, image=image)
+        shape = self.table.shape(image)
+        if shape is None:
+            raise DataError(f"{self.folder.source}: holds no result of image {image!r} in cell {self.key}.")
+        return read_prediction(self.folder.predictions(self.key), cell=self.key, image=image, shape=shape)
 
 
 class Evidence:
     """The cells of some runs, each once, with the definitions of their metrics.
 
     Args:
-        folders: the runs; a cell that several hold is taken from the one with most images.
+        folders: the runs, in any order. A cell that several hold is taken from the one with most images, of these the one
+            where most of them are measured.
         plugins: where metrics and data sources are.
 
     Raises:
-        UsageError: nothing is stored, or no metric of the runs is defined here.
+        UsageError: nothing is stored, no metric of the runs is defined here, or two runs hold other results of one cell.
     """
 
     def __init__(self, folders: Sequence[RunFolder], plugins: Plugins) -> None:
         self.folders, self.plugins = tuple(folders), plugins
-        self.cells: dict[str, CellEvidence] = {}
-        self._recorded: dict[str, Mapping[str, Any]] = {}
+        self._recorded = merged_metrics([folder.record()["metrics"] for folder in folders])
+        copies: dict[str, list[CellEvidence]] = {}
         for folder in folders:
-            record, results = folder.record(), folder.results()
-            self._recorded |= record["metrics"]
-            for key, cell in record["cells"].items():
-                found = CellEvidence(key, folder, cell, results.cell(key))
-                if key not in self.cells or found.succeeded > self.cells[key].succeeded:
-                    self.cells[key] = found
+            results = folder.results()
+            for key, cell in folder.record()["cells"].items():
+                copies.setdefault(key, []).append(CellEvidence(key, folder, cell, results.cell(key)))
+        self.cells = {key: self._best(found) for key, found in copies.items()}
         if not any(len(found.table.images) for found in self.cells.values()):
             raise UsageError("these runs hold no results yet; run `mitobench run` on them first.")
         self._refs: dict[str, Mapping[str, SampleRef]] = {}
         self._objects: dict[tuple[Path, str], Mapping[str, ObjectTable]] = {}
+
+    def _best(self, copies: Sequence[CellEvidence]) -> CellEvidence:
+        """Of one cell in several runs the fullest copy, whatever the order."""
+        if len(copies) == 1:
+            return copies[0]
+        copies = sorted(copies, key=lambda copy: str(copy.folder.source))
+        measured = [0] * len(copies)
+        for metric in self._recorded:
+            tables = [copy.table for copy in copies]
+            measured = [n + int(t.statistics(metric)[2].sum()) for n, t in zip(measured, tables, strict=True)]
+            if found := contradiction(tables, metric):
+                first, second, image = found
+                raise UsageError(_contradicting(copies[first], copies[second], metric, image))
+        best = max(range(len(copies)), key=lambda i: (copies[i].succeeded, measured[i], -i))
+        return copies[best]
 
     @cached_property
     def _known(self) -> tuple[dict[str, Metric], str]:
@@ -143,18 +161,41 @@ class Evidence:
     def sample(self, cell: str, image: str) -> Sample:
         """The sample behind a row, read again from its data source.
 
+        The data source that an export names is never opened, as a stranger chose it; where one of the run folders holds
+        the same data, the samples are read as that one says.
+
         Raises:
-            DataError: the data source is gone, has changed since the run, or cannot be read.
+            DataError: the data source is gone, has changed since the run, cannot be read, or is known from exports alone.
         """
-        found = self.cells[cell]
-        data = found.record["data"]
+        data = self.cells[cell].record["data"]
         if data["key"] not in self._refs:
             try:
-                refs = reopen(data, self.plugins, found.record["seed"])
+                self._refs[data["key"]] = {ref.id: ref for ref in self._reopened(self.cells[cell])}
             except MitobenchError as error:
                 raise DataError(str(error)) from error
-            self._refs[data["key"]] = {ref.id: ref for ref in refs}
         ref = self._refs[data["key"]].get(image)
         if ref is None:
             raise DataError(f"the data source {data['label']!r} has no sample {image!r}.")
         return ref.load()
+
+    def _reopened(self, cell: CellEvidence) -> Sequence[SampleRef]:
+        """The samples of a cell's data source, as a run folder says where they are."""
+        key = cell.record["data"]["key"]
+        records = [folder.record() for folder in self.folders if folder.trusted]
+        own = [each for record in records for each in record["cells"].values() if each["data"]["key"] == key]
+        if not own:
+            raise DataError(
+                f"{cell.folder.source}: an export holds no images, and the data source that it names is not opened, as anybody may have "
+                "written it. Give a run folder on the same data beside it."
+            )
+        first = cell.record if cell.folder.trusted else own[0]
+        return reopen(first["data"], self.plugins, first["seed"], most=max(int(each["total"]) for each in own))
+
+
+def _contradicting(first: CellEvidence, second: CellEvidence, metric: str, image: str) -> str:
+    named = " x ".join(str(first.record[part]["label"]) for part in ("prompter", "segmenter"))
+    return (
+        f"{first.folder.source} and {second.folder.source} hold other results of one cell ({named} on "
+        f"{first.record['data']['label']}): {metric} differs on the image {image!r}. One of them was altered, or computed by "
+        "software or on a machine that does not give the same prediction. Leave one of the two out."
+    )

@@ -11,10 +11,11 @@ from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.mean_ranks import RankedSource, rank_over_sources
 from mitobench.ranking.pairs import compare_pairs
 from mitobench.ranking.places import Ranking, rank_cells
+from mitobench.ranking.resampling import Resampling, resample
 from mitobench.ranking.rows import make_row
 from mitobench.ranking.selection import Selection, check_mergeable, earlier_cells
 from mitobench.ranking.standings import Column, Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
-from mitobench.ranking.statistics import FEW, Resampling, describe_resampling, resample
+from mitobench.ranking.statistics import FEW, describe_resampling
 
 __all__ = ["Column", "Leaderboard", "LeaderboardRow", "LeaderboardTable", "ScoreCell", "build_leaderboard"]
 
@@ -47,7 +48,7 @@ def build_leaderboard(
     groups: dict[tuple[str, bool], list[CellEvidence]] = {}
     for found in cells.values():
         groups.setdefault((found.record["data"]["key"], bool(found.record["oracle"])), []).append(found)
-    titles = _titles([group[0].record["data"] for group in groups.values()])
+    titles = _titles([min(group, key=lambda e: e.key).record["data"] for group in groups.values()])
     earlier = earlier_cells(cells, evidence.folders)
     tables: list[LeaderboardTable] = []
     sources: list[RankedSource] = []
@@ -115,7 +116,8 @@ def _resampling(entries: Sequence[CellEvidence], resamples: int, seed: int) -> t
     """The images that any cell of the table has seen, sorted, and one resampling of them for all its cells."""
     group_of = {str(i): str(g) for e in entries for i, g in zip(e.table.images, e.table.groups, strict=True)}
     images = sorted(group_of)
-    return images, resample([group_of[i] for i in images], resamples, seed=seed)
+    data = str(entries[0].record["data"]["key"])
+    return images, resample([group_of[i] for i in images], resamples, seed=seed, data=data)
 
 
 def _primary(columns: Sequence[Column], wanted: str | None) -> Column | None:

@@ -38,7 +38,7 @@ def find_cells(evidence: Evidence, text: str) -> list[str]:
 def pair_cells(
     first: tuple[Evidence, Collection[str]], second: tuple[Evidence, Collection[str]]
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """Pair the cells of two sides that saw the same data: the only ones there, or those of equal labels.
+    """Pair the cells of two sides that saw the same data, whatever it is called: the only ones there, or those of equal labels.
 
     Returns:
         pairs of keys, and the names of the cells that have no partner.
@@ -49,7 +49,7 @@ def pair_cells(
     sides = [_by_data(*side) for side in (first, second)]
     shared = [data for data in sides[0] if data in sides[1]]
     if not shared:
-        named = " and ".join(", ".join(f"{label} ({mark[:8]})" for label, mark in side) for side in sides)
+        named = " and ".join(", ".join(_data_name(cells[0]) for cells in side.values()) for side in sides)
         raise UsageError(
             f"the two sides have seen no data in common: {named}. Compare cells of one data source with the same content."
         )
@@ -67,14 +67,18 @@ def pair_cells(
     return [(one.key, two.key) for one, two in pairs], list(dict.fromkeys(_names(c)[0] for c in alone))
 
 
-def _by_data(evidence: Evidence, keys: Collection[str]) -> dict[tuple[str, str], list[CellEvidence]]:
-    """Cells by their data source's label and fingerprint."""
-    found: dict[tuple[str, str], list[CellEvidence]] = {}
+def _by_data(evidence: Evidence, keys: Collection[str]) -> dict[str, list[CellEvidence]]:
+    """Cells by their data source's key, as a leaderboard puts them into tables."""
+    found: dict[str, list[CellEvidence]] = {}
     for key in keys:
         cell = evidence.cells[key]
-        data = cell.record["data"]
-        found.setdefault((str(data["label"]), str(data["identity"]["fingerprint"])), []).append(cell)
+        found.setdefault(str(cell.record["data"]["key"]), []).append(cell)
     return found
+
+
+def _data_name(cell: CellEvidence) -> str:
+    data = cell.record["data"]
+    return f"{data['label']} ({str(data['identity']['fingerprint'])[:8]})"
 
 
 def _paired(first: Sequence[CellEvidence], second: Sequence[CellEvidence]) -> list[tuple[CellEvidence, CellEvidence]]:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mitobench.ranking.evidence import CellEvidence
 from mitobench.ranking.ranks import rank_intervals, ranks
+from mitobench.ranking.resampling import Resampling
 from mitobench.ranking.standings import Column
-from mitobench.ranking.statistics import Estimate, Resampling
+from mitobench.ranking.statistics import Estimate
 
 __all__ = ["Ranking", "rank_cells"]
 

@@ -18,27 +18,35 @@ def ranks(
         higher_is_better: the direction of ``values``.
         first: float64 like ``values``, lower is better, which decides before they do.
     """
-    return np.asarray(_better(values, higher_is_better, first).sum(axis=1) + 1, np.int64)
+    return _before(*_signed(values, higher_is_better, first)) + 1
 
 
 def tied_ranks(
     values: NDArray[np.float64], *, higher_is_better: bool, first: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
     """As :func:`ranks`, but equals share the mean of their ranks, so that ranks always add up to the same."""
-    better = _better(values, higher_is_better, first)
-    return np.asarray(better.sum(axis=1) + (len(values) - better.sum(axis=1) - better.sum(axis=0) + 1) / 2, np.float64)
+    signed, decides = _signed(values, higher_is_better, first)
+    before, after = _before(signed, decides), _before(-signed, None if decides is None else -decides)
+    return np.asarray(before + (len(values) - before - after + 1) / 2, np.float64)
 
 
-def _better(
+def _signed(
     values: NDArray[np.float64], higher_is_better: bool, first: NDArray[np.float64] | None
-) -> NDArray[np.bool_]:
-    """bool (cells, cells, ...): [i, j] where j ranks before i."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """What ranks and what decides before it, both lower is better, infinite where undefined."""
     signed = np.where(np.isfinite(values), -values if higher_is_better else values, np.inf)
-    better = signed[None] < signed[:, None]
-    if first is not None:
-        decides = np.where(np.isfinite(first), first, np.inf)
-        better = (decides[None] < decides[:, None]) | ((decides[None] == decides[:, None]) & better)
-    return np.asarray(better, np.bool_)
+    return signed, None if first is None else np.where(np.isfinite(first), first, np.inf)
+
+
+def _before(signed: NDArray[np.float64], decides: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    """int64 like ``signed``: how many of the others rank before each; cell by cell, which needs no cells x cells x B."""
+    found = np.empty(signed.shape, np.int64)
+    for cell, own in enumerate(signed):
+        better = signed < own
+        if decides is not None:
+            better = (decides < decides[cell]) | ((decides == decides[cell]) & better)
+        found[cell] = np.count_nonzero(better, axis=0)
+    return found
 
 
 def rank_intervals(

@@ -70,6 +70,8 @@ class Comparison:
         difference: the score of ``first`` minus that of ``second``; None where undefined.
         low, high: 95 % interval of the difference, from paired resamples; None where there is none.
         groups: independent groups in which both scores are defined.
+        left_out: groups (images, where the score is a mean over images) on which only one of them is defined, and which
+            the difference leaves out.
         p: of the two-sided test that neither is better; None where the groups are too few for a test.
         p_corrected: ``p`` by Holm's method for all pairs of the table.
     """
@@ -80,6 +82,7 @@ class Comparison:
     low: float | None
     high: float | None
     groups: int
+    left_out: int = 0
     p: float | None = None
     p_corrected: float | None = None
 
@@ -149,10 +152,19 @@ class LeaderboardTable:
     test: str = ""
     remarks: tuple[str, ...] = ()
 
+    @property
+    def best(self) -> LeaderboardRow | None:
+        """The row on rank 1, the first of several."""
+        return next((row for row in self.rows if row.rank == 1), None)
+
+    def against_best(self) -> tuple[Comparison, ...]:
+        """The comparisons with that row."""
+        best = self.best
+        return tuple(c for c in self.comparisons if best is not None and best.cell in (c.first, c.second))
+
     def not_distinguishable(self) -> tuple[LeaderboardRow, ...] | None:
         """The rows that the test cannot tell from the row on rank 1; None where nothing was tested."""
-        best = next((row for row in self.rows if row.rank == 1), None)
-        ours = [c for c in self.comparisons if best is not None and best.cell in (c.first, c.second)]
+        best, ours = self.best, self.against_best()
         if best is None or all(c.differs is None for c in ours):
             return None
         same = {c.second if c.first == best.cell else c.first for c in ours if not c.differs}

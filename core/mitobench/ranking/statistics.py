@@ -10,26 +10,26 @@ and ranks are paired.
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mitobench.errors import DataError
-from mitobench.seeds import derive_rng
+from mitobench.ranking.resampling import Resampling
 
 __all__ = [
     "FEW",
     "Estimate",
-    "Resampling",
     "describe_resampling",
     "difference",
     "estimate",
     "estimate_interval",
     "image_scores",
     "interval",
-    "resample",
+    "on_common",
     "tail",
 ]
 
@@ -40,68 +40,33 @@ FEW = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Resampling:
-    """Bootstrap weights shared by all cells of a table.
-
-    Attributes:
-        groups: int64 (n,), the group of each image, 0..G-1.
-        weights: float64 (B, G) where groups are resampled, else (B, n): how often each is drawn.
-        clustered: groups were resampled.
-    """
-
-    groups: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    clustered: bool
-
-    @property
-    def group_count(self) -> int:
-        """G."""
-        return int(self.groups.max(initial=-1)) + 1
-
-    @property
-    def units(self) -> int:
-        """How many are resampled: G, or n."""
-        return self.group_count if self.clustered else len(self.groups)
-
-    @cached_property
-    def image_weights(self) -> NDArray[np.float64]:
-        """float64 (B, n): how often each image is drawn."""
-        return self.weights[:, self.groups] if self.clustered else self.weights
-
-
-@dataclass(frozen=True, eq=False)
 class Estimate:
     """One score of one cell.
 
     Attributes:
         value: NaN where undefined.
         resampled: float64 (B,), the score of each resample.
-        defined: images on which the score alone is defined.
-        units: groups on which it is defined where groups were resampled, else images.
-        by_group: float64 (G,), the score of each group; NaN where undefined.
+        by_image, by_group: float64 (n,) and (G,), the score of each image and of each group alone; NaN where undefined.
+        mean_of: what ``value`` is the mean of; "" where it is the score of one group.
+        drawn: what was resampled.
     """
 
     value: float
     resampled: NDArray[np.float64]
-    defined: int
-    units: int
+    by_image: NDArray[np.float64]
     by_group: NDArray[np.float64]
+    mean_of: Literal["images", "groups", ""]
+    drawn: Resampling
 
+    @property
+    def defined(self) -> int:
+        """Images on which the score alone is defined."""
+        return int(np.isfinite(self.by_image).sum())
 
-def resample(groups: Sequence[str], resamples: int, *, seed: int = 0) -> Resampling:
-    """Draw bootstrap weights.
-
-    Args:
-        groups: the group of each image.
-        resamples: B.
-        seed: of the draw.
-    """
-    names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    clustered = len(names) > 1
-    units = len(names) if clustered else len(codes)
-    rng = derive_rng(seed, "bootstrap", units)
-    weights = rng.multinomial(units, np.full(units, 1 / units), size=resamples) if units else np.zeros((resamples, 0))
-    return Resampling(codes.astype(np.int64), weights.astype(np.float64), clustered)
+    @property
+    def units(self) -> int:
+        """Groups on which it is defined where groups were resampled, else images."""
+        return int(np.isfinite(self.by_group).sum()) if self.drawn.clustered else self.defined
 
 
 def describe_resampling(drawn: Resampling) -> str:
@@ -130,25 +95,24 @@ def estimate(
         for each score (pooled within groups and averaged over them, mean of the images' own scores).
     """
     single = _score(scorer, names, values)
-    members = np.equal.outer(np.arange(drawn.group_count), drawn.groups).astype(np.float64)
-    grouped = _score(scorer, names, members @ values)
-    resampled: Mapping[str, NDArray[np.float64]] = (
-        _means_of(grouped, drawn.weights) if drawn.clustered else _score(scorer, names, drawn.weights @ values)
-    )
-    means, resampled_means = _means_of(single, members), _means_of(single, drawn.image_weights)
-
-    def made(name: str, value: float, by_group: NDArray[np.float64], spread: NDArray[np.float64]) -> Estimate:
-        defined = int(np.isfinite(single[name]).sum())
-        units = int(np.isfinite(by_group).sum()) if drawn.clustered else defined
-        return Estimate(value=value, resampled=spread, defined=defined, units=units, by_group=by_group)
-
-    return {
-        name: (
-            made(name, _mean(grouped[name]), grouped[name], resampled[name]),
-            made(name, _mean(single[name]), means[name], resampled_means[name]),
+    grouped = _score(scorer, names, drawn.by_group(values))
+    spread = _resampled(grouped, drawn, "groups") if drawn.clustered else _score(scorer, names, drawn.weights @ values)
+    spread_of_images, means = _resampled(single, drawn, "images"), _group_means(single, drawn)
+    found: dict[str, tuple[Estimate, Estimate]] = {}
+    for name, own in single.items():
+        pooled = Estimate(
+            value=_mean(grouped[name]),
+            resampled=spread[name],
+            by_image=own,
+            by_group=grouped[name],
+            mean_of="groups" if drawn.clustered else "",
+            drawn=drawn,
         )
-        for name in single
-    }
+        of_images = replace(
+            pooled, value=_mean(own), resampled=spread_of_images[name], by_group=means[name], mean_of="images"
+        )
+        found[name] = pooled, of_images
+    return found
 
 
 def image_scores(
@@ -167,15 +131,30 @@ def image_scores(
     return _score(scorer, names, values)
 
 
+def on_common(first: Estimate, second: Estimate) -> tuple[Estimate, Estimate, int]:
+    """Two estimates, each on the groups (or images, where it is the mean of images) on which both are defined.
+
+    The score of one group stays as it is: there is nothing else to leave out.
+
+    Returns:
+        both, and on how many groups (or images) only one of them is defined: those are left out.
+    """
+    if not first.mean_of:
+        return first, second, 0
+    one, two = (np.isfinite(e.by_image if e.mean_of == "images" else e.by_group) for e in (first, second))
+    left_out = int((one ^ two).sum())
+    return (_kept(first, one & two), _kept(second, one & two), left_out) if left_out else (first, second, 0)
+
+
 def difference(first: Estimate, second: Estimate) -> Estimate:
-    """The first minus the second, paired: of the same images, under the same resampling."""
-    by_group = first.by_group - second.by_group
-    return Estimate(
+    """The first minus the second, paired: on the groups or images on which both are defined, under the same resampling."""
+    first, second, _ = on_common(first, second)
+    return replace(
+        first,
         value=first.value - second.value,
         resampled=first.resampled - second.resampled,
-        defined=min(first.defined, second.defined),
-        units=min(first.units, second.units),
-        by_group=by_group,
+        by_image=first.by_image - second.by_image,
+        by_group=first.by_group - second.by_group,
     )
 
 
@@ -247,14 +226,47 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(defined.mean()) if defined.size else float("nan")
 
 
-def _means_of(
-    scores: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]
+def _kept(found: Estimate, kept: NDArray[np.bool_]) -> Estimate:
+    """The mean over those groups or images alone, bool (G,) or (n,)."""
+    drawn, of_images = found.drawn, found.mean_of == "images"
+    by_image = np.where(kept if of_images else kept[drawn.groups], found.by_image, np.nan)
+    values = by_image if of_images else np.where(kept, found.by_group, np.nan)
+    return replace(
+        found,
+        value=_mean(values),
+        resampled=_resampled({"": values}, drawn, "images" if of_images else "groups")[""],
+        by_image=by_image,
+        by_group=_group_means({"": by_image}, drawn)[""] if of_images else values,
+    )
+
+
+def _group_means(scores: Mapping[str, NDArray[np.float64]], drawn: Resampling) -> dict[str, NDArray[np.float64]]:
+    """The mean of the defined values (n,) of each score in each group: (G,)."""
+    values, defined = _stacked(scores, len(drawn.groups))
+    return dict(zip(scores, _ratio(drawn.by_group(values), drawn.by_group(defined)).T, strict=True))
+
+
+def _resampled(
+    scores: Mapping[str, NDArray[np.float64]], drawn: Resampling, of: Literal["images", "groups"]
 ) -> dict[str, NDArray[np.float64]]:
-    """The mean of the defined values (n,) of each score under each row of weights (B, n): (B,)."""
-    values = np.stack(list(scores.values())) if scores else np.zeros((0, weights.shape[1]))
+    """The mean of the defined values, (n,) or (G,), of each score in each resample: (B,)."""
+    values, defined = _stacked(scores, len(drawn.groups) if of == "images" else drawn.group_count)
+    counts = defined[:, :1] if defined.all() else defined
+    if of == "images" and drawn.clustered:
+        values, counts = drawn.by_group(values), drawn.by_group(counts)
+    return dict(zip(scores, _ratio(drawn.weights @ values, drawn.weights @ counts).T, strict=True))
+
+
+def _stacked(scores: Mapping[str, NDArray[np.float64]], length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores as columns with 0 where undefined, and 1 where defined: float64 (length, scores) each."""
+    values = np.stack(list(scores.values()), axis=1) if scores else np.zeros((length, 0))
     defined = np.isfinite(values)
-    summed = np.where(defined, values, 0.0) @ weights.T
-    total = weights.sum(axis=1) if defined.all() else defined.astype(np.float64) @ weights.T
-    total = np.broadcast_to(total, summed.shape)
-    means = np.divide(summed, total, out=np.full(summed.shape, np.nan), where=total > 0)
-    return dict(zip(scores, means, strict=True))
+    return np.where(defined, values, 0.0), defined.astype(np.float64)
+
+
+def _ratio(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means; NaN of nothing."""
+    counts = np.broadcast_to(counts, sums.shape)
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

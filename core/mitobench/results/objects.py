@@ -1,7 +1,6 @@
 """Object rows: what metrics measured on single objects, as units store them beside the rows of images.
 
-An object row has ``cell``, ``image``, ``metric`` and the metric's own columns as ``<metric>/<name>``. A part of object rows
-counts only where its part of image rows is there, because that one is written last.
+See :mod:`mitobench.results.parts` for what an object row has and which rows count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mitobench.errors import DataError
+from mitobench.results.parts import object_parts
 
 __all__ = ["ObjectTable", "read_objects"]
-
-_IMAGES, _OBJECTS = ".images.parquet", ".objects.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +48,10 @@ def read_objects(folder: Path, metric: str) -> dict[str, ObjectTable]:
         DataError: a part that is not a whole Parquet file.
     """
     pieces: dict[str, list[pa.Table]] = {}
-    seen: set[tuple[str, str]] = set()
-    for path in sorted(folder.glob(f"*{_OBJECTS}")):
-        if path.with_name(path.name.removesuffix(_OBJECTS) + _IMAGES).exists():
-            table = _read(path, metric)
-            for cell in pc.unique(table["cell"]).to_pylist():
-                rows = table.filter(pc.equal(table["cell"], cell))
-                new = [image for image in pc.unique(rows["image"]).to_pylist() if (cell, image) not in seen]
-                seen.update((cell, image) for image in new)
-                pieces.setdefault(cell, []).append(rows.filter(pc.is_in(rows["image"], pa.array(new, pa.string()))))
+    for table in object_parts(folder, metric):
+        for cell in pc.unique(table["cell"]).to_pylist():
+            pieces.setdefault(cell, []).append(table.filter(pc.equal(table["cell"], cell)))
     return {cell: _table(tables, f"{metric}/") for cell, tables in pieces.items()}
-
-
-def _read(path: Path, metric: str) -> pa.Table:
-    try:
-        file = pq.ParquetFile(path.absolute())
-        names = [n for n in file.schema_arrow.names if n in ("cell", "image", "metric") or n.startswith(f"{metric}/")]
-        table = file.read(columns=names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{path}: damaged ({error}). Delete this file and the one of its images, and run again."
-        ) from None
-    return table.filter(pc.equal(table["metric"], metric))
 
 
 def _table(pieces: Sequence[pa.Table], prefix: str) -> ObjectTable:

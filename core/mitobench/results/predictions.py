@@ -2,6 +2,8 @@
 
 import io
 import json
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from mitobench.segmentations import Segmentation
 
 __all__ = ["StoredPrediction", "read_prediction", "write_prediction"]
 
+_COMPRESSIONS = (1, 8, 32946)  # none, and both codes of deflate
+_MOST_BITS, _MOST_BYTES = 28, 1 << 32
 _PROMPT_FIELDS = ("boxes", "points", "point_labels", "masks", "targets", "scores")
 
 
@@ -62,29 +66,58 @@ def write_prediction(
     write_atomically(folder / f"{stem}.tif", buffer.getvalue())
 
 
-def read_prediction(folder: Path, *, cell: str, image: str) -> StoredPrediction:
-    """Read what :func:`write_prediction` wrote.
+def read_prediction(folder: Path, *, cell: str, image: str, shape: tuple[int, int]) -> StoredPrediction:
+    """Read what :func:`write_prediction` wrote. Sizes are checked before anything is decoded.
+
+    Args:
+        folder: the cell's folder of predictions.
+        cell, image: what it must be the prediction of.
+        shape: (H, W) of the image; a file that claims more is not decoded.
 
     Raises:
-        DataError: absent, unreadable, or stored for another image or cell.
+        DataError: absent, unreadable, of another size, or stored for another image or cell.
     """
-    import tifffile
-
     path = folder / f"{safe_name(image)}.tif"
     try:
-        with tifffile.TiffFile(path) as file:
-            about = json.loads(file.pages[0].description)  # type: ignore[union-attr]
-            labels = file.asarray().astype(np.int32)
-        with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        meant, scores = json.loads(arrays["about"].tobytes()), arrays["instance_scores"]
-        found = about["cell"], about["image"]
+        about, labels = _read_labels(path, shape)
+        arrays = _read_arrays(path.with_suffix(".npz"), shape)
+        if (about["cell"], about["image"]) == (cell, image) and json.loads(arrays["about"].tobytes()) == about:
+            return _assembled(labels, arrays, semantic=bool(about["semantic"]))
+        found = f"the prediction of image {about['image']!r} in cell {about['cell']}"
     except Exception as error:  # whatever a damaged file makes its decoder raise
         raise DataError(f"{path}: the stored prediction cannot be read ({error}). Run the cell again.") from None
-    if found != (cell, image) or meant != about:
-        raise DataError(
-            f"{path}: holds the prediction of image {about['image']!r} in cell {about['cell']}; expected {image!r} in {cell}."
-        )
+    raise DataError(f"{path}: holds {found}; expected {image!r} in {cell}.")
+
+
+def _read_labels(path: Path, shape: tuple[int, int]) -> tuple[dict[str, Any], NDArray[np.int32]]:
+    """What the file says about itself, and its labels (H, W)."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        if (page.imagelength, page.imagewidth) != shape:
+            raise ValueError(
+                f"labels of {page.imagelength} x {page.imagewidth} pixels for an image of {shape[0]} x {shape[1]}"
+            )
+        plain = page.shape == shape and page.dtype.kind == "u" and page.dtype.itemsize <= 4
+        if not plain or page.is_tiled or page.compression not in _COMPRESSIONS:
+            raise ValueError(f"a TIFF image of {page.dtype} {page.shape} of another kind than predictions are")
+        return json.loads(page.description), page.asarray().astype(np.int32)
+
+
+def _read_arrays(path: Path, shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    """The other arrays. There may be very many prompts, but not more bytes than a mask of the image for each of thousands."""
+    most = min((1 << _MOST_BITS) + (shape[0] * shape[1] << 10), _MOST_BYTES)
+    content = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        claimed = sum(info.file_size for info in archive.infolist())
+    if claimed > most:
+        raise ValueError(f"{path.name} claims {claimed} bytes; at most {most} are read for an image of this size")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def _assembled(labels: NDArray[np.int32], arrays: Mapping[str, NDArray[Any]], *, semantic: bool) -> StoredPrediction:
     masks = (
         PackedMasks((labels.shape[0], labels.shape[1]), arrays["mask_boxes"], arrays["mask_bits"])
         if "mask_boxes" in arrays
@@ -92,9 +125,9 @@ def read_prediction(folder: Path, *, cell: str, image: str) -> StoredPrediction:
     )
     segmentation = Segmentation(
         labels=labels,
-        scores=scores,
+        scores=arrays["instance_scores"],
         masks=masks,
         mask_scores=arrays.get("mask_scores"),
-        semantic=bool(about["semantic"]),
+        semantic=semantic,
     )
     return StoredPrediction(segmentation, Prompts(**{name: arrays.get(f"prompt_{name}") for name in _PROMPT_FIELDS}))

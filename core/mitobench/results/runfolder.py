@@ -15,8 +15,9 @@ from typing import Any
 from mitobench.errors import UsageError
 from mitobench.files import write_atomically
 from mitobench.hashing import hash_data
+from mitobench.results.parts import IMAGES, OBJECTS
 from mitobench.results.tables import ResultTable, encode_rows, read_parts
-from mitobench.text import inert
+from mitobench.text import defused
 
 __all__ = ["RunFolder"]
 
@@ -60,6 +61,11 @@ class RunFolder:
     def source(self) -> Path:
         """What the user calls it: the folder, or the file that it was opened from."""
         return self.path
+
+    @property
+    def trusted(self) -> bool:
+        """Whether this computer wrote it, so that the data sources that it names may be built and read."""
+        return True
 
     @property
     def report(self) -> Path:
@@ -134,12 +140,12 @@ class RunFolder:
         """
         name = f"{unit}-{hash_data([[row['cell'], row['image'], row['status'], *sorted(row)] for row in images])[:16]}"
         if objects:
-            write_atomically(self.path / "parts" / f"{name}.objects.parquet", encode_rows(objects))
-        write_atomically(self.path / "parts" / f"{name}.images.parquet", encode_rows(images))
+            write_atomically(self.path / "parts" / f"{name}{OBJECTS}", encode_rows(objects))
+        write_atomically(self.path / "parts" / f"{name}{IMAGES}", encode_rows(images))
 
     def results(self) -> ResultTable:
         """All image rows, one per (cell, image)."""
-        parts = sorted((self.path / "parts").glob("*.images.parquet"))
+        parts = sorted((self.path / "parts").glob(f"*{IMAGES}"))
         if self._results is None or self._results[0] != parts:
             self._results = parts, read_parts(parts)
         return self._results[1]
@@ -155,14 +161,9 @@ def _cell_index(cells: Mapping[str, Any]) -> bytes:
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["cell", "data", "prompter", "segmenter", "oracle"])
     for key, cell in sorted(cells.items()):
-        labels = [_defused(str(cell[part]["label"])) for part in ("data", "prompter", "segmenter")]
+        labels = [defused(str(cell[part]["label"])) for part in ("data", "prompter", "segmenter")]
         writer.writerow([key, *labels, "yes" if cell["oracle"] else "no"])
     return lines.getvalue().encode("utf-8", "surrogatepass")
-
-
-def _defused(text: str) -> str:
-    safe = inert(text)
-    return f"'{safe}" if safe.lstrip()[:1] in tuple("=+-@＝＋－＠") else safe
 
 
 def _ours(name: str) -> bool:

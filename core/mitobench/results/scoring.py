@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def rescore(
         data = cell["data"]
         cells.setdefault(data["key"], []).append(key)
         if data["key"] not in refs:
-            refs[data["key"]] = reopen(data, plugins, cell["seed"])
+            same = (each for each in record["cells"].values() if each["data"]["key"] == data["key"])
+            refs[data["key"]] = reopen(data, plugins, cell["seed"], most=max(int(each["total"]) for each in same))
     with folder.writing():
         folder.remember(
             cells={}, metrics={m.key: metric_record(m) for m in planned}, request={"rescore": [m.key for m in planned]}
@@ -165,8 +167,7 @@ def _score(
     scored: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {}
     for key in keys:
         try:
-            prediction = read_prediction(folder.predictions(key), cell=key, image=ref.id)
-            prediction.segmentation.check_shape(sample.shape)
+            prediction = read_prediction(folder.predictions(key), cell=key, image=ref.id, shape=sample.shape)
         except Exception as error:
             scored[key] = ({}, [], describe(error))
             continue
@@ -180,8 +181,16 @@ def _lacking(folder: RunFolder, cell: str, metrics: Sequence[PlannedMetric]) -> 
     return folder.finished(cell, []) - folder.finished(cell, [m.key for m in metrics])
 
 
-def reopen(record: Mapping[str, Any], plugins: Plugins, seed: int) -> list[SampleRef]:
-    """The samples of a data source as a cell's record in ``run.json`` describes it.
+def reopen(record: Mapping[str, Any], plugins: Plugins, seed: int, *, most: int) -> list[SampleRef]:
+    """The first samples of a data source as a cell's record in ``run.json`` describes it.
+
+    Only for records that the user's own computer wrote: what they name is built and read.
+
+    Args:
+        record: ``data`` of the cell.
+        plugins: where data sources are.
+        seed: of the cell.
+        most: how many; a run is asked for the first ones of a data source, so none of its results is of a later one.
 
     Raises:
         DataError: it is gone, or its content is no longer what was evaluated.
@@ -198,4 +207,4 @@ def reopen(record: Mapping[str, Any], plugins: Plugins, seed: int) -> list[Sampl
             f"the data source {record['label']!r} has changed since the run (its fingerprint is {source.fingerprint}, the run evaluated "
             f"{record['identity']['fingerprint']}); its predictions cannot be scored against other data. Run again."
         )
-    return list(source.refs())
+    return list(islice(source.refs(), most))

@@ -52,6 +52,20 @@ class CellTable:
     predicted_semantic: NDArray[np.bool_]
     _table: pa.Table
 
+    @property
+    def sides(self) -> NDArray[np.float64]:
+        """float64 (n,): each image's longer side in pixels; NaN where unknown."""
+        both = (_numpy(self._table, name, np.nan).astype(np.float64) for name in ("height", "width"))
+        return np.maximum(*both)
+
+    def shape(self, image: str) -> tuple[int, int] | None:
+        """(H, W) of an image; None where it has no row or its size is not known."""
+        table = self._table.filter(pc.equal(self._table["image"], image))
+        found = [_numpy(table, name, np.nan).astype(np.float64)[:1] for name in ("height", "width")]
+        if not np.isfinite(found).all() or not len(table):
+            return None
+        return int(found[0][0]), int(found[1][0])
+
     def statistics(self, metric: str) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.bool_]]:
         """One metric's statistics.
 

@@ -22,7 +22,7 @@ __all__ = ["FORMAT", "SCHEMA", "ExportArchive"]
 FORMAT, SCHEMA = "mitobench export", 1
 _PATTERNS = {
     re.compile(r"(manifest|run)\.json"): 1 << 27,
-    re.compile(r"parts/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(images|objects)\.parquet"): 1 << 30,
+    re.compile(r"parts/results\.(images|objects)\.parquet"): 1 << 30,
     re.compile(r"predictions/[0-9a-f]{32}/[A-Za-z0-9_][A-Za-z0-9._-]{0,120}\.(tif|npz)"): 1 << 32,
 }
 """What a file may be called, and how many bytes it may have."""

@@ -25,9 +25,14 @@ __all__ = ["ExportedRun"]
 
 _NOWHERE = str(Path(os.sep, "PATH", "OF", "THE", "FILES"))
 """What relative paths in an export start from: they must not reach the reader's files, and a reader must see why."""
-_MOST_ROWS = 20_000_000
-_MOST_VALUES = 250_000_000
-_MOST_TEXT = 1 << 31
+_MOST_ROWS = {"images": 1_000_000, "objects": 10_000_000}
+_MOST_COLUMNS = 10_000
+_MOST_VALUES = 100_000_000
+_FEW_VALUES, _VALUES_PER_BYTE = 10_000_000, 64
+"""A table of more than a few values must take room on disk, as measurements do."""
+_MOST_TEXT = 1 << 29
+_MOST_PIXELS = 1 << 28
+"""Of an image with a stored prediction."""
 _REQUEST = {"cells": list, "settings": dict, "machine": dict, "versions": dict, "rescore": list}
 _TEXTS = frozenset({"cell", "image", "group", "status", "error", "error_kind", "origin", "metric"})
 
@@ -47,11 +52,13 @@ class ExportedRun(RunFolder):
         folder = Path(tempfile.mkdtemp(prefix="mitobench-export-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         super().__init__(folder)
-        write_atomically(folder / "run.json", json.dumps(self._record()).encode())
+        record = self._record()
+        write_atomically(folder / "run.json", json.dumps(record).encode())
+        asked = sum(cell["total"] for cell in record["cells"].values())
         for name in self.archive.names:
             if name.startswith("parts/"):
                 content = self.archive.read(name)
-                self._check_table(name, content)
+                self._check_table(name, content, asked)
                 write_atomically(folder / name, content)
         self._unpacked: set[str] = set()
 
@@ -59,6 +66,11 @@ class ExportedRun(RunFolder):
     def source(self) -> Path:
         """The export."""
         return self.archive.path
+
+    @property
+    def trusted(self) -> bool:
+        """No: whoever made it chose what it names, such as a data source of a billion images."""
+        return False
 
     def predictions(self, cell: str) -> Path:
         """Where the predictions of one cell lie; they are unpacked at the first call.
@@ -105,25 +117,24 @@ class ExportedRun(RunFolder):
             )
         component["base"] = _NOWHERE
 
-    def _check_table(self, name: str, content: bytes) -> None:
-        """Check a part's columns, and its size as it will be in memory, whatever it is on disk."""
+    def _check_table(self, name: str, content: bytes, asked: int) -> None:
+        """Check the columns of a table, and its size as it will be in memory, whatever it is on disk.
+
+        Args:
+            name: of the file.
+            content: its bytes.
+            asked: (cell, image) pairs that the run's record speaks of.
+        """
+        of_images = name.endswith(".images.parquet")
         try:
             file = pq.ParquetFile(pa.BufferReader(content))
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-            if rows > _MOST_ROWS or rows * len(schema) > _MOST_VALUES:
-                raise ValueError(f"{rows} rows of {len(schema)} columns are more than is read")
-            needed = {"cell", "image", "metric"} if ".objects." in name else {"cell", "image", "status"}
-            if lacking := needed - set(schema.names):
-                raise ValueError(f"no column {sorted(lacking)[0]}")
-            texts = []
-            for field in schema:
-                is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-                if not _fits(field.name, field.type, is_text=is_text):
-                    raise ValueError(f"column {field.name!r} is {field.type}")
-                texts += [field.name] if is_text else []
+            _check_size(file, len(content), "images" if of_images else "objects", asked)
+            texts = _texts_of(file.schema_arrow, {"cell", "image", "status" if of_images else "metric"})
             packed = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts).read()
             if sum(_text_bytes(packed[text]) for text in texts) > _MOST_TEXT:
                 raise ValueError("its texts are longer than is read")
+            if of_images and any(other.startswith("predictions/") for other in self.archive.names):
+                _check_pixels(packed)
         except (pa.ArrowException, ValueError, OSError, OverflowError) as error:
             raise self.archive.damaged(f"{name}: {error}") from None
 
@@ -212,6 +223,38 @@ def _key(seed: int | None, parts: list[dict[str, Any]]) -> str:
         return hash_data(identities[0]) if seed is None else cell_key(seed, identities)
     except (ValueError, RecursionError):
         return ""
+
+
+def _check_size(file: pq.ParquetFile, on_disk: int, kind: str, asked: int) -> None:
+    groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+    rows, columns = max(file.metadata.num_rows, sum(groups)), len(file.schema_arrow)
+    most = min(_MOST_VALUES, _FEW_VALUES + _VALUES_PER_BYTE * on_disk)
+    if rows > _MOST_ROWS[kind] or columns > _MOST_COLUMNS or rows * columns > most:
+        raise ValueError(f"{rows} rows of {columns} columns are more than is read from {on_disk} bytes")
+    if kind == "images" and rows > asked:
+        raise ValueError(f"{rows} results, but its cells were asked for {asked}")
+
+
+def _check_pixels(images: pa.Table) -> None:
+    sides = [images[name].cast(pa.float64()) for name in ("height", "width") if name in images.column_names]
+    most = pc.max(pc.multiply(*sides)).as_py() if len(sides) == 2 else None
+    if most is not None and not most <= _MOST_PIXELS:
+        raise ValueError(f"predictions of images of {most:.0f} pixels; at most {_MOST_PIXELS} are read")
+
+
+def _texts_of(schema: pa.Schema, needed: set[str]) -> list[str]:
+    """The names of the columns of text. Raises ValueError where one is lacking or of another kind than runs write."""
+    if lacking := needed - set(schema.names):
+        raise ValueError(f"no column {sorted(lacking)[0]}")
+    if len(set(schema.names)) < len(schema):
+        raise ValueError("two columns have one name")
+    texts = []
+    for field in schema:
+        is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        if not _fits(field.name, field.type, is_text=is_text):
+            raise ValueError(f"column {field.name!r} is {field.type}")
+        texts += [field.name] if is_text else []
+    return texts
 
 
 def _fits(name: str, kind: pa.DataType, *, is_text: bool) -> bool:

@@ -31,10 +31,12 @@ from mitobench.sharing.archives import FORMAT, SCHEMA, ExportArchive
 from mitobench.sharing.exported import ExportedRun
 from mitobench.sharing.scrubbing import Scrubber, scrub_record
 
-__all__ = ["ExportSummary", "check_export", "export_run", "find_runs", "open_runs"]
+__all__ = ["ExportSummary", "check_export", "export_run", "find_runs", "open_run", "open_runs"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
+_OURS = frozenset({"cell", "status", "error_kind", "origin", "metric"})
+"""Columns whose texts are not the user's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,17 @@ def open_runs(paths: Sequence[Path]) -> list[RunFolder]:
         DataError: a damaged export, or a file that is none.
     """
     found = dict.fromkeys(found for path in paths for found in find_runs(path))
-    return [ExportedRun(path) if path.is_file() else RunFolder.open(path) for path in found]
+    return [open_run(path) for path in found]
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open one run: a run folder, or an export.
+
+    Raises:
+        UsageError: no run there.
+        DataError: a damaged export, or a file that is none.
+    """
+    return ExportedRun(path) if path.is_file() else RunFolder.open(path)
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -114,7 +126,7 @@ def export_run(folder: RunFolder, out: Path, plugins: Plugins, *, predictions: b
 
     Raises:
         UsageError: the run holds no results.
-        DataError: image names or options are paths of this computer, which cannot be taken out of them.
+        DataError: image names or options hold a path or name of this computer or of its user, which cannot be taken out of them.
         ResourceError: the disk is full.
     """
     record = folder.record()
@@ -149,7 +161,8 @@ def _scrubbed(table: pa.Table, scrubber: Scrubber) -> pa.Table:
             texts = [scrubber.text(text) if text else text for text in table[name].to_pylist()]
             table = table.set_column(position, name, pa.array(texts, pa.string()))
         else:
-            scrubber.check((t for t in pc.unique(table[name]).to_pylist() if t), f"column {name}:")
+            texts = [text for text in pc.unique(table[name]).to_pylist() if text]
+            scrubber.check(texts, f"column {name}:", names=name not in _OURS)
     return table
 
 

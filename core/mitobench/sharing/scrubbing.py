@@ -1,7 +1,8 @@
 """Taking out of a run's record what tells where, on what host and by whom it was made.
 
 Paths become names: ``/home/ada/data/x.tif`` is ``x.tif``, and a home folder itself is ``home-folder``. Names of the user and of the host become
-``user`` and ``host``. What identifies results (hashes, resolved options) is left alone, and looked through in the end.
+``user`` and ``host``. What identifies results (hashes, resolved options, names of images) is never changed; where it holds any of
+these, nothing is exported.
 """
 
 import getpass
@@ -21,7 +22,9 @@ _STOP = r"\n\r\t\"'<>|:;,()\[\]{}=`"
 _HOME = re.compile(
     rf"(?:/home|/Users|[A-Za-z]:[\\/]Users)[\\/](?:[^\\/{_STOP}]+(?=[\\/])|[^\\/\s{_STOP}]+)|/root(?![\w.-])"
 )
-_ABSOLUTE = re.compile(r"(?:/[^/\s]+){2}|[A-Za-z]:\\\w|\\\\\w+\\\w")
+_ABSOLUTE = re.compile(
+    r"^(?:/[^/\s]+){2}|(?<![\w.)\]}*+?/-])(?:/[\w.][^/\s]*){2}|(?<!\w)[A-Za-z]:\\\w|(?<![\w\\])\\\\\w+\\\w"
+)
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]*")
 _PATHS = (
     re.compile(rf"(?<![\w.)\]/-])(?:~[^\s/]*|\.\.)?/(?=[^\s/])(?:[^{_STOP}]*/)?"),
@@ -29,7 +32,9 @@ _PATHS = (
 )
 _KEPT = frozenset({"identity", "citation", "licence", "key", "sha256", "trained_on", "time", "git"})
 _REQUEST = frozenset({"time", "cells", "seed", "limit", "settings", "machine", "versions", "git", "rescore"})
-_COMMON = frozenset({"user", "host", "root", "localhost", "data", "test"})
+_COMMON = frozenset(
+    {"admin", "data", "docker", "host", "localhost", "root", "runner", "test", "ubuntu", "user", "users"}
+)
 _SHORTEST_NAME = 4
 
 
@@ -73,7 +78,7 @@ class Scrubber:
         for pattern in _PATHS:
             text = pattern.sub("", text)
         for name, kind in self._names.items():
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", kind, text)
+            text = _word(name).sub(kind, text)
         return text
 
     def given(self, value: Any, *, path: bool) -> Any:
@@ -87,16 +92,32 @@ class Scrubber:
         if path or is_foreign_path(value):
             name = _last(self.text(value))
             return "home-folder" if is_foreign_path(name) else name
-        return self.text(value) if any(private in value for private in (*self._folders, *self._names)) else value
+        private = any(folder in value for folder in self._folders) or self._named(value)
+        return self.text(value) if private else value
 
-    def check(self, texts: Iterable[str], what: str) -> None:
-        """Raise DataError where one of these texts, which cannot be changed, is a path or holds a private folder."""
+    def check(self, texts: Iterable[str], what: str, *, names: bool = True) -> None:
+        """Raise DataError where one of these texts, which cannot be changed, tells where or by whom a run was made.
+
+        Args:
+            texts: to look through.
+            what: they are, for the message.
+            names: whether the names of user and host count too; not in texts that mitobench itself chose.
+        """
         for text in texts:
-            if _ABSOLUTE.match(text) or _HOME.search(text) or any(folder in text for folder in self._folders):
-                raise DataError(
-                    f"{what} {text!r} holds a path of this computer, and what it identifies would change with it; nothing was exported. "
-                    "Name images and options without absolute paths and run again."
-                )
+            if _ABSOLUTE.search(text) or _HOME.search(text) or any(folder in text for folder in self._folders):
+                found, remedy = "a path of this computer", "absolute paths"
+            elif names and self._named(text):
+                found, remedy = "the name of this computer or of its user", "it"
+            else:
+                continue
+            raise DataError(
+                f"{what} {text!r} holds {found}, and what it identifies would change with it; nothing was exported. "
+                f"Name images and options without {remedy} and run again."
+            )
+
+    def _named(self, text: str) -> bool:
+        """Whether the name of the user or of the host occurs in a text, as a word."""
+        return any(_word(name).search(text) for name in self._names)
 
 
 def scrub_record(
@@ -110,7 +131,7 @@ def scrub_record(
         path_options: the options of a component (kind, reference) that are paths; None where it is not installed.
 
     Raises:
-        DataError: an identity holds a private path.
+        DataError: an identity holds a private path, or an option the name of user or host.
     """
 
     def component(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +140,8 @@ def scrub_record(
             name: scrubber.given(value, path=_is_path(value) if paths is None else name in paths)
             for name, value in found["given"].items()
         }
-        scrubber.check(_texts(found["identity"]), "an option")
+        scrubber.check(_texts(found["identity"]), "an option", names=False)
+        scrubber.check(_texts(list(found["identity"]["options"].values())), "an option")
         return {**_walk(found, scrubber), "given": given, "base": ""}
 
     return {
@@ -137,6 +159,11 @@ def scrub_record(
             for request in record["requests"]
         ],
     }
+
+
+def _word(name: str) -> re.Pattern[str]:
+    """A name that is not part of a longer word; ``_`` parts words, as in names of files."""
+    return re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", re.IGNORECASE)
 
 
 def _walk(value: Any, scrubber: Scrubber) -> Any:

@@ -13,6 +13,7 @@ from mitobench.checkpoints import read_card
 from mitobench.components import ComponentPlan
 from mitobench.errors import DataError, MissingError
 from mitobench.interfaces import DataSource
+from mitobench.training.loop import resume_path
 
 __all__ = ["TrainingStatus", "differences", "note_beside", "state_of", "what_makes"]
 
@@ -40,7 +41,7 @@ def state_of(out: Path, made_by: Mapping[str, Any]) -> tuple[TrainingStatus, str
         DataError: the note beside an unfinished training cannot be read.
     """
     begun = _begun(out)
-    unfinished = out.with_name(f"{out.name}.resume").exists()
+    unfinished = resume_path(out).exists()
     if unfinished and begun == made_by:
         return "resume", "a training that was stopped goes on"
     if out.exists():

@@ -16,6 +16,7 @@ from mitobench.plan import Plan, PlannedCell, make_plan
 from mitobench.plugins import Plugins
 from mitobench.specs import Spec
 from mitobench.training.combined import CombinedSource
+from mitobench.training.loop import resume_path
 from mitobench.training.made_by import TrainingStatus, note_beside, state_of, what_makes
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def train(
         planned: what.
         plugins: where the trainer is.
         device: for the trainer.
-        resume: go on from the unfinished state that may lie beside ``out``; False begins anew.
+        resume: go on from the unfinished state that may lie beside ``out``; False deletes it and begins anew.
         report, should_stop: as a :class:`TrainingRequest` has them.
 
     Raises:
@@ -195,9 +196,8 @@ def train(
     """
     if planned.trainer.missing:
         raise MissingError(planned.trainer.missing)
-    note = note_beside(planned.out)
-    if not (resume and note.exists()):
-        write_atomically(note, json.dumps(planned.made_by, indent=1, sort_keys=True).encode())
+    built = planned.trainer.build(plugins, device=device, seed=planned.seed)
+    _begin(planned, resume=resume)
     request = TrainingRequest(
         training=planned.training,
         validation=planned.validation,
@@ -212,13 +212,22 @@ def train(
         report=report,
         should_stop=should_stop,
     )
-    built = planned.trainer.build(plugins, device=device, seed=planned.seed)
     try:
         result: TrainingResult = built.train(request)
     finally:
-        if not planned.out.with_name(f"{planned.out.name}.resume").exists():
-            note.unlink(missing_ok=True)  # finished, or failed before there was anything to go on from
+        if not resume_path(planned.out).exists():
+            # finished, or failed before there was anything to go on from
+            note_beside(planned.out).unlink(missing_ok=True)
     return result
+
+
+def _begin(planned: PlannedTraining, *, resume: bool) -> None:
+    """Say beside ``out`` what is trained there now; what the unfinished state to go on from is a training of stays said."""
+    state, note = resume_path(planned.out), note_beside(planned.out)
+    if not resume:
+        state.unlink(missing_ok=True)
+    if not (state.exists() and note.exists()):
+        write_atomically(note, json.dumps(planned.made_by, indent=1, sort_keys=True).encode())
 
 
 def after_training(plan: Plan, steps: Sequence[PlannedTraining], plugins: Plugins, store: "WeightsStore") -> Plan:

@@ -10,7 +10,6 @@ from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.standings import Column, LeaderboardRow, LeaderboardTable, MeanRanks
 from mitobench.text import inert
 from mitobench_report.page.curves import confidence_curve, judged_objects, object_metric, recall_by_size
-from mitobench_report.wording import total_seconds
 
 __all__ = ["Rows", "cell_name", "chart_rows", "choosable", "on_front", "rank_rows"]
 
@@ -90,7 +89,7 @@ def _scores(table: LeaderboardTable, places: Mapping[str, int]) -> Rows:
         timed = [
             (row.cell, paid, value)
             for row, score in found
-            if (paid := total_seconds(row)) and (value := score.value) is not None
+            if (paid := row.costs.get("seconds")) and (value := score.value) is not None
         ]
         best = on_front([(paid, value) for _, paid, value in timed], higher_is_better=column.higher_is_better)
         front = {cell for (cell, _, _), is_best in zip(timed, best, strict=True) if is_best}
@@ -100,7 +99,7 @@ def _scores(table: LeaderboardTable, places: Mapping[str, int]) -> Rows:
                 *_who(row),
                 places[row.cell],
                 column.name,
-                *map(_round, (score.value, score.low, score.high, total_seconds(row))),
+                *map(_round, (score.value, score.low, score.high, row.costs.get("seconds"))),
                 row.cell in front,
                 _round(level),
             ]

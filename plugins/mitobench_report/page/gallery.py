@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -16,8 +17,12 @@ from mitobench_report.page.pictures import Pictures
 
 __all__ = ["CellTiles", "Gallery", "Scene", "Tile", "image_column"]
 
-_MOST = 240
-"""Predictions that are drawn at most, so that a report after every run takes seconds."""
+
+Reason = Literal["large", "many"]
+_LEFT_OUT: Mapping[Reason, str] = {
+    "large": "Left out, so that the page does not grow too large.",
+    "many": "Left out, so that the page is drawn in seconds.",
+}
 
 
 @dataclass
@@ -58,21 +63,26 @@ class CellTiles:
 
 
 class Gallery:
-    """Makes tiles until the budget of bytes (or of predictions to draw) is spent, and counts what it leaves out.
+    """Makes tiles until the budget of bytes (or of predictions to draw) is spent, and remembers what it leaves out, and why.
 
     Args:
         evidence: where samples and predictions are.
         pictures: where the layers go.
+        most: predictions to draw.
     """
 
-    def __init__(self, evidence: Evidence, pictures: Pictures) -> None:
-        self.evidence, self.pictures = evidence, pictures
-        self.left_out = 0
+    def __init__(self, evidence: Evidence, pictures: Pictures, most: int) -> None:
+        self.evidence, self.pictures, self.most = evidence, pictures, most
+        self._left_out: dict[tuple[str, str], Reason] = {}
         self.scenes: dict[str, dict[str, Scene]] = {}
         self._samples: dict[tuple[str, str], Sample | str] = {}
         self._grounds: dict[tuple[str, str], dict[str, bytes]] = {}
         self._prompts: dict[tuple[str, str, str], bytes] = {}
         self._drawn = 0
+
+    def left_out(self, reason: Reason) -> int:
+        """How many predictions have no picture because the page would grow too ``large``, or too ``many`` would be drawn."""
+        return sum(each == reason for each in self._left_out.values())
 
     def compared(self, tables: Sequence[LeaderboardTable], count: int) -> None:
         """Prepare ``count`` images of one data source, with the predictions of all cells of its tables."""
@@ -142,10 +152,12 @@ class Gallery:
         sample = self._sample(cell, image)
         if isinstance(sample, Sample) and sample.shape != prediction.segmentation.labels.shape:
             sample = "the stored prediction is of another size than the image is now"
-        layers = self._store(cell, (data, image), sample, prediction) if self._drawn < _MOST else None
+        reason: Reason = "large" if self._drawn < self.most else "many"
+        layers = self._store(cell, (data, image), sample, prediction) if reason == "large" else None
         if layers is None:
-            self.left_out += 1
-            return "Left out, so that the page does not grow too large."
+            self._left_out[cell, image] = reason
+            return _LEFT_OUT[reason]
+        self._left_out.pop((cell, image), None)
         base, reference, own = layers
         missing = sample if isinstance(sample, str) else "" if reference else "This image has no reference."
         scene = self.scenes.setdefault(data, {}).setdefault(image, Scene(image, base, reference, missing))

@@ -46,7 +46,7 @@ class HtmlPage:
         from mitobench_report.page.charts import chart_specifications
 
         pictures = Pictures(0)
-        gallery = Gallery(evidence, pictures)
+        gallery = Gallery(evidence, pictures, self.options.drawn)
         ids = cell_ids(leaderboard)
         boards = self._boards(leaderboard, evidence, gallery, ids)
         cells = _cells(leaderboard, evidence, ids)
@@ -66,7 +66,8 @@ class HtmlPage:
                 ids=ids,
                 rows={(cell.row.cell, image.image): image.id for cell in cells for image in cell.images},
                 comparisons=_comparisons(leaderboard, evidence, gallery, ids),
-                left_out=gallery.left_out,
+                left_out={reason: gallery.left_out(reason) for reason in ("large", "many")},
+                options=self.options,
                 charts=chart_specifications(),
                 runs=[str(folder.source) for folder in evidence.folders],
                 requests=provenance.describe_runs(evidence.folders),
@@ -144,7 +145,7 @@ def _environment() -> Environment:
     )
     words = (
         *(wording.number, wording.cost_text, wording.cost_title),
-        *(wording.column_title, wording.images_text, wording.total_seconds),
+        *(wording.column_title, wording.images_text),
     )
     environment.globals |= {function.__name__: function for function in words}
     environment.globals |= {

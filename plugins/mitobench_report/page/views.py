@@ -155,8 +155,7 @@ def make_cell(row: LeaderboardRow, table: LeaderboardTable, evidence: Evidence, 
 def _images(anchor: str, found: CellEvidence, scores: Sequence[Any], most: int) -> Iterator[ImageRow]:
     table = found.table
     spent = np.stack([table.costs[name] for name in ("seconds_encode", "seconds_prompt", "seconds_segment")])
-    known = np.isfinite(spent)
-    total = np.where(known.any(axis=0), np.where(known, spent, 0).sum(axis=0), np.nan)
+    total = spent.sum(axis=0)
     for n in range(min(len(table.images), most)):
         yield ImageRow(
             id=f"{anchor}-{n}",

@@ -185,6 +185,52 @@ def test_an_unreadable_image_costs_only_itself(predict, images, tmp_path):
     assert json.loads((tmp_path / "out/predict.json").read_text())["failed"][0]["image"] == "b"
 
 
+def test_an_image_that_fails_now_is_left_out_of_the_measurements_until_it_can_be_read_again(predict, images, tmp_path):
+    predict(images)
+    pixels = images[1].read_bytes()
+    images[1].write_bytes(b"II*\0")
+    predict(images)
+    about = json.loads((tmp_path / "out/predict.json").read_text())
+    assert [i["image"] for i in about["images"]] == ["a", "c"]
+    assert [f["image"] for f in about["failed"]] == ["b"]
+    assert {row["image"] for row in rows(tmp_path)} == {"a", "c"}
+    predict(images[:1])
+    assert {row["image"] for row in rows(tmp_path)} == {"a", "c"}, (
+        "a later command for other images does not bring it back"
+    )
+    images[1].write_bytes(pixels)
+    outcome = predict(images)
+    assert (outcome.skipped, encoded(tmp_path)) == (3, 3), "its labels were kept"
+    assert {row["image"] for row in rows(tmp_path)} == {"a", "b", "c"}
+
+
+def test_a_stack_that_cannot_be_read_any_more_is_left_out_with_all_its_pages(predict, images, tmp_path):
+    tifffile.imwrite(images[2], np.zeros((3, 40, 40), np.uint8), photometric="minisblack")
+    predict(images[1:2])
+    predict(images[2:], reading={"axes": "ZYX"})
+    about = tmp_path / "out/predict.json"
+    assert len(json.loads(about.read_text())["images"]) == 4
+    images[2].write_bytes(b"II*\0")
+    predict(images[2:], reading={"axes": "ZYX"})
+    assert [i["image"] for i in json.loads(about.read_text())["images"]] == ["b"]
+
+
+def test_a_failing_namesake_from_elsewhere_leaves_the_measurements_alone(predict, images, tmp_path):
+    predict(images)
+    other = tmp_path / "other/a.tif"
+    other.parent.mkdir()
+    tifffile.imwrite(other, np.full((8, 8), 200, np.uint8))
+    assert predict([other]).failed
+    assert {row["image"] for row in rows(tmp_path)} == {"a", "b", "c"}
+
+
+def test_a_label_file_that_was_changed_by_hand_has_no_measurements(predict, images, tmp_path):
+    predict(images)
+    tifffile.imwrite(tmp_path / "out/labels/b.tif", np.zeros((50, 60), np.uint8))
+    predict(images[:1])
+    assert {row["image"] for row in rows(tmp_path)} == {"a", "c"}
+
+
 def test_a_device_too_small_for_an_image_costs_only_that_image_and_a_full_disk_ends_it_all(
     predict, images, monkeypatch
 ):

@@ -6,7 +6,7 @@ import pytest
 from mitobench.components import plan_component
 from mitobench.errors import ContractError, UsageError
 from mitobench.images import connected_components
-from mitobench.predict.predictor import Predictor, Tiling, scored_side
+from mitobench.predict.predictor import Predictor, Tiling
 from mitobench.samples import Sample
 from mitobench.specs import parse_spec
 from mitobench.workbench import Workbench
@@ -78,8 +78,8 @@ def test_automatically_images_are_cut_to_the_side_that_was_scored_where_they_are
 
 def test_automatically_images_are_cut_to_the_fixed_input_of_the_segmenter(predictor):
     tiny = predictor("sam:model=tiny", "grid")
-    assert [tiny.tile_side(s) for s in ((256, 256), (384, 384), (385, 100), (4096, 4096))] == [0, 0, 256, 256]
-    assert predictor("sam:model=tiny", "grid", scored_side=512).tile_side((4096, 4096)) == 512
+    assert [tiny.tile_side(s) for s in ((512, 512), (768, 768), (769, 100), (4096, 4096))] == [0, 0, 512, 512]
+    assert predictor("sam:model=tiny", "grid", scored_side=1024).tile_side((4096, 4096)) == 1024
 
 
 def test_a_segmenter_of_any_input_sees_all_but_huge_images_whole(predictor):
@@ -92,7 +92,16 @@ def test_a_given_side_holds_for_every_image_that_is_larger(predictor):
     assert predictor("toy-threshold", side=0).tile_side((9000, 9000)) == 0
 
 
-@pytest.mark.parametrize("overlap", [1, 64, 65])
+def test_an_overlap_that_would_make_too_many_automatic_tiles_is_refused_before_the_first(predictor, scene):
+    """With --overlap 300, tiles of 256 px of a 1024 x 1024 image would be 591,361."""
+    large = Sample(id="large", image=np.zeros((1024, 1024), np.uint8))
+    with pytest.raises(UsageError, match=r"overlap is 300 px for tiles of 256 px; .* at most half a tile, 128"):
+        predictor("toy-threshold", overlap=300, scored_side=256).predict(large)
+    assert predictor("toy-threshold", overlap=128, scored_side=256).predict(large).tiles == 49
+    assert predictor("toy-threshold", overlap=300, scored_side=420).predict(scene).tiles == 1, "not cut, so no overlap"
+
+
+@pytest.mark.parametrize("overlap", [1, 33, 64, 65])
 def test_an_overlap_that_fits_no_tile_is_refused(overlap):
     with pytest.raises(UsageError, match=f"overlap is {overlap} px for tiles of 64"):
         Tiling(side=64, overlap=overlap)
@@ -125,11 +134,6 @@ def test_the_smallest_and_the_thinnest_images_work(predictor, shape):
     image = np.full(shape, 200, np.uint8)
     predicted = predictor("toy-threshold", side=64).predict(Sample(id="thin", image=image))
     assert (predicted.labels == 1).all()
-
-
-def test_the_scored_side_is_that_of_a_square_as_large_as_the_largest_image():
-    assert scored_side(np.array([np.nan, 256.0 * 256, 512.0 * 640])) == 572
-    assert scored_side(np.array([np.nan])) is None
 
 
 def test_an_image_is_segmented_by_its_pixels_alone(predictor, scene):

@@ -1,10 +1,14 @@
 """The best cell of a run, taken up again only as it was scored."""
 
+import numpy as np
 import pytest
+import tifffile
 
 from mitobench.errors import MissingError, UsageError
+from mitobench.predict.predictor import Predictor, Tiling
 from mitobench.predict.winner import best_cell, take_up
 from mitobench.results.runfolder import RunFolder
+from mitobench.workbench import Workbench
 
 
 @pytest.fixture
@@ -30,6 +34,20 @@ def test_the_best_by_a_column_comes_with_its_exact_options(run, bench):
     assert (winner.column, winner.data, winner.side) == ("Dice", "toy-discs", 48)
     assert 0.9 < winner.value <= 1
     assert segmenter.options(bench.plugins).threshold == 70
+
+
+def test_the_side_is_the_longest_of_the_images_so_that_none_of_them_is_cut(run, bench, tmp_path):
+    for kind, value in (("images", 200), ("labels", 1)):
+        for name, shape in (("a", (16, 64)), ("b", (30, 40))):
+            (tmp_path / "data" / kind).mkdir(parents=True, exist_ok=True)
+            pixels = np.zeros(shape, np.uint8)
+            pixels[4:9, 5:12] = value
+            tifffile.imwrite(tmp_path / "data" / kind / f"{name}.tif", pixels)
+    winner = best_cell(run(data=("folder:root=data",)), bench.plugins)
+    assert winner.side == 64
+    tiling = Tiling(scored_side=winner.side)
+    predictor = Predictor(Workbench(bench.plugins, "cpu", 0), *taken_up(winner, bench), tiling)
+    assert [predictor.tile_side(shape) for shape in ((16, 64), (30, 40), (64, 97))] == [0, 0, 64]
 
 
 def test_an_oracle_never_wins(run, bench):

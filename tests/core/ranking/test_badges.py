@@ -97,13 +97,33 @@ def test_weights_that_come_with_a_plugin_are_marked(badges):
         ("unknown", "licence unknown"),
         ("Apache-2.0", None),
         ("CC0-1.0", None),
-        ("LicenseRef-ncsa", None),
+        ("MIT License", None),
+        ("Apache License, Version 2.0", None),
+        ("Apache-2.0 WITH LLVM-exception", None),
+        ("BSD 3-Clause", None),
+        ("CC BY 4.0", None),
+        ("MIT AND CC-BY-4.0", None),
+        ("GPL-3.0-only OR MIT", None),
+        ("(MIT OR Apache-2.0) AND CC0-1.0", None),
+        ("(MIT OR Apache-2.0) AND AGPL-3.0", "AGPL"),
+        ("MIT AND GPL-2.0-or-later", "copyleft"),
+        ("GPL-3.0", "copyleft"),
+        ("LGPL-3.0-only", "copyleft"),
+        ("GNU General Public License", "copyleft"),
+        ("MPL-2.0", "copyleft"),
+        ("CC-BY-SA-4.0", "copyleft"),
+        ("Creative Commons Attribution ShareAlike", "copyleft"),
+        ("proprietary", "other licence"),
+        ("CC-BY-ND-4.0", "other licence"),
+        ("LicenseRef-ncsa", "other licence"),
+        ("MIT, but ask first", "other licence"),
     ],
 )
 def test_licences_that_bind_or_that_nobody_knows_are_marked(licence, name):
     badge = licence_badge(licence, "the weights w")
     assert (badge.name if badge else None) == name
     assert badge is None or "the weights w" in badge.explanation
+    assert badge is None or name == "licence unknown" or licence in badge.explanation
 
 
 def test_the_licence_of_weights_is_the_row_s(badges):

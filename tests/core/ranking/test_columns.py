@@ -5,7 +5,7 @@ import pytest
 
 from mitobench.interfaces import Score
 from mitobench.ranking.columns import cell_scores, make_columns
-from mitobench.ranking.statistics import resample
+from mitobench.ranking.resampling import resample
 from mitobench.results.tables import encode_rows, read_parts
 
 

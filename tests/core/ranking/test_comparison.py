@@ -12,6 +12,7 @@ from mitobench.ranking.pairing import find_cells, pair_cells
 from mitobench.results.runfolder import RunFolder
 
 GOOD, BAD = "toy-threshold:threshold=70", "toy-threshold:threshold=180"
+DICE = "mitobench-toy/toy-overlap@1"
 
 
 @pytest.fixture
@@ -106,6 +107,57 @@ def test_images_that_were_lost_are_a_regression_however_good_the_others_are(evid
     assert compared.regression(1.0) == "1 images that the first was scored on, the second was not"
 
 
+@pytest.fixture
+def half_measured(evidence, bench, tmp_path, lose_metric):
+    """Two runs of one cell, the second of which a metric could not be measured on some images of; compared."""
+
+    def of(images, metrics=("toy-overlap", "semantic"), **options):
+        first = evidence("a", GOOD, metrics=metrics)
+        evidence("b", GOOD, metrics=metrics)
+        lose_metric(tmp_path / "b", DICE, images)
+        second = Evidence([RunFolder.open(tmp_path / "b")], bench.plugins)
+        there = compare(cell(first, GOOD), cell(second, GOOD), **options)
+        return there, compare(cell(second, GOOD), cell(first, GOOD), **options)
+
+    return of
+
+
+def test_images_on_which_the_metric_of_the_second_failed_are_a_regression(half_measured):
+    there, back = half_measured({"disc0", "disc1", "disc4"})
+    assert (there.images, there.lost, there.gained) == (6, 3, 0)
+    assert there.of("Dice").difference == 0
+    said = "Dice could be measured on 3 images in the first and not in the second (it cannot measure this one)"
+    assert there.regression(1.0) == said
+    assert (back.lost, back.gained, back.regression(0.0)) == (0, 3, "")
+
+
+def test_a_metric_that_failed_everywhere_stays_the_primary_one_and_is_a_regression(half_measured):
+    there, _ = half_measured({f"disc{i}" for i in range(6)})
+    assert there.primary == "Dice"
+    column = there.of("Dice")
+    assert column.first > 0.8
+    assert (column.second, column.difference, column.undefined) == (None, None, 6)
+    assert (there.p, there.groups) == (None, 0)
+    assert "on 6 images in the first and not in the second" in there.regression(1.0)
+    assert json.dumps(there.to_data(), allow_nan=False)
+
+
+def test_what_is_undefined_in_one_is_left_out_of_both_and_becoming_empty_is_a_regression(evidence):
+    """The second finds nothing in disc2, where HD95 is undefined; "one empty" ranks before it."""
+    worse = "toy-threshold:threshold=175"
+    found = evidence(segmenters=(GOOD, worse), metrics="boundary")
+    first, second = cell(found, GOOD), cell(found, worse)
+    compared = compare(first, second, primary="HD95 (px)")
+    own = [e.image_scores(key)[1]["HD95 (px)"] for e, key in (first, second)]
+    both = np.isfinite(own[0]) & np.isfinite(own[1])
+    assert both.tolist() == [True, True, False, True, True, True]
+    column = compared.of("HD95 (px)")
+    assert (column.first, column.second) == pytest.approx(tuple(values[both].mean() for values in own))
+    assert column.difference == pytest.approx(column.second - column.first)
+    assert (column.left_out, compared.groups) == (1, 5)
+    assert compared.regression(1000) == "one empty, which decides before HD95 (px), was 0 and is 0.1667"
+
+
 def test_data_are_json(evidence):
     found = evidence()
     data = json.loads(json.dumps(compare(cell(found, GOOD), cell(found, BAD)).to_data(), allow_nan=False))
@@ -115,7 +167,7 @@ def test_data_are_json(evidence):
 
 def test_an_unknown_column_and_metrics_that_are_not_shared_are_refused(evidence):
     found = evidence(metrics="toy-overlap")
-    with pytest.raises(UsageError, match=r"no column 'AP' in both. There are: Dice"):
+    with pytest.raises(UsageError, match=r"no column 'AP' in the first. There are: Dice"):
         compare(cell(found, GOOD), cell(found, BAD), primary="AP")
     other = evidence("other", BAD, metrics="semantic")
     with pytest.raises(UsageError, match="no metric in common"):
@@ -144,6 +196,14 @@ def test_two_runs_are_paired_by_labels_and_what_is_left_over_is_named(evidence):
 def test_the_only_cells_of_two_runs_belong_together_whatever_they_are_called(evidence):
     first, second = evidence("a", GOOD), evidence("b", BAD)
     assert pair_cells((first, first.cells), (second, second.cells))[0] == [(*first.cells, *second.cells)]
+
+
+def test_the_same_data_under_another_label_are_the_same_data(evidence):
+    first, second = evidence("a", GOOD), evidence("b", BAD, data="toy-discs:n=6,groups=6")
+    labels = {e.cells[key].record["data"]["label"] for e in (first, second) for key in e.cells}
+    assert len(labels) == 2
+    pairs, alone = pair_cells((first, first.cells), (second, second.cells))
+    assert (pairs, alone) == ([(*first.cells, *second.cells)], [])
 
 
 def test_what_cannot_be_paired_is_refused_with_what_to_do(evidence):

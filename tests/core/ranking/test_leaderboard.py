@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from mitobench.errors import UsageError
@@ -264,6 +265,25 @@ def test_ranked_cells_of_six_groups_are_tested_in_pairs(bench, tmp_path):
     assert {row.cell for row in table.not_distinguishable()} == {row.cell for row in table.rows[1:]}
 
 
+def test_each_data_source_of_a_leaderboard_draws_its_own_resamples(bench, tmp_path):
+    """Mean ranks are averaged draw by draw, as if the draws of different data were independent: they must be."""
+    from mitobench.ranking.evidence import Evidence
+    from mitobench.ranking.leaderboard import _resampling
+
+    bench.run(tmp_path / "run", data=("toy-discs:groups=6", "toy-discs:groups=6,seed=1"))
+    cells = Evidence([RunFolder.open(tmp_path / "run")], bench.plugins).cells.values()
+    one, two = (_resampling([cell], 2000, 0)[1].weights for cell in cells)
+    assert one.shape == two.shape
+    assert abs(np.corrcoef(one[:, 0], two[:, 0])[0, 1]) < 0.1
+
+
+def test_the_comparisons_with_rank_1_are_those_of_its_row(bench, tmp_path):
+    segmenters = tuple(f"toy-threshold:threshold={t}" for t in (70, 75, 200))
+    bench.run(tmp_path / "run", data="toy-discs:groups=6", segmenters=segmenters)
+    table = bench.leaderboard(tmp_path / "run").tables[0]
+    assert table.against_best() == table.comparisons[:2]
+
+
 def test_what_was_too_little_to_test_names_nobody_as_equal(bench, tmp_path):
     bench.run(tmp_path / "run", segmenters=("toy-threshold", "toy-threshold:threshold=70"))
     table = bench.leaderboard(tmp_path / "run").tables[0]
@@ -277,7 +297,7 @@ def test_everything_is_in_the_data_and_the_data_are_json(bench, tmp_path):
     bench.run(tmp_path / "run", data=data_sources, segmenters=("toy-threshold", "toy-threshold:threshold=70"))
     data = json.loads(json.dumps(bench.leaderboard(tmp_path / "run").to_data(), allow_nan=False))
     (comparison,) = data["tables"][0]["comparisons"]
-    assert {"first", "second", "difference", "low", "high", "groups", "p", "p_corrected"} == set(comparison)
+    assert {"first", "second", "difference", "low", "high", "groups", "left_out", "p", "p_corrected"} == set(comparison)
     assert data["tables"][0]["rows"][0]["badges"] == []
     assert [row["ranks"].keys() for row in data["mean_ranks"][0]["rows"]] == [
         {"toy-discs:groups=6", "toy-discs:groups=6,seed=1"}

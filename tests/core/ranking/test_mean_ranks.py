@@ -6,9 +6,10 @@ from scipy import stats
 
 from mitobench.ranking.mean_ranks import RankedSource, rank_over_sources
 from mitobench.ranking.places import Ranking
+from mitobench.ranking.resampling import resample
 from mitobench.ranking.significance import critical_difference
 from mitobench.ranking.standings import Column
-from mitobench.ranking.statistics import estimate, resample
+from mitobench.ranking.statistics import estimate
 
 
 class Cell:
@@ -27,7 +28,7 @@ def source(title, scores, *, oracle=False, column="F1", higher_is_better=True):
     """One data source where each cell has these scores, one per group."""
     cells = {name: Cell(name, title) for name in scores}
     length = len(next(iter(scores.values())))
-    drawn = resample([f"g{i}" for i in range(length)], 200)
+    drawn = resample([f"g{i}" for i in range(length)], 200, data=title)
 
     def made(values):
         rows = np.stack([np.ones(length), np.array(values, float)], axis=1)

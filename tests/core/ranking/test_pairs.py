@@ -1,17 +1,20 @@
 """Pairs of cells: what differs is told from what does not, and too little evidence is said to be too little."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from mitobench.ranking.pairs import compare_pairs
+from mitobench.ranking.resampling import resample
 from mitobench.ranking.significance import holm, sign_flip
-from mitobench.ranking.statistics import estimate, resample
+from mitobench.ranking.statistics import estimate
 
 
-def cells(scores, groups=None):
+def cells(scores, groups=None, resamples=500):
     """Estimates of cells whose score on each image is given, one image per group unless said otherwise."""
     length = len(next(iter(scores.values())))
-    drawn = resample(groups or [f"g{i:02d}" for i in range(length)], 500)
+    drawn = resample(groups or [f"g{i:02d}" for i in range(length)], resamples)
 
     def made(x):
         rows = np.stack([np.isfinite(x), np.nan_to_num(x)], axis=1).astype(float)
@@ -72,6 +75,29 @@ def test_a_pair_that_is_defined_in_too_few_groups_is_left_untested_and_counted(b
     assert [c.p is None for c in compared] == [False, True, True]
     assert [c.groups for c in compared] == [12, 4, 4]
     assert "Holm correction for 1 pair; 2 pairs have too few for a test" in test
+
+
+def test_difference_interval_and_p_value_of_a_pair_are_of_the_same_groups(base):
+    """Where both are defined "a" is worse; the groups that only one of them has would say otherwise."""
+    one, two = base - 0.02 * np.arange(1, 13), base.copy()
+    one[0], two[1], one[2], two[2] = np.nan, np.nan, 0.0, 0.5
+    one[1], two[0] = 9.0, -9.0
+    ((pair,), test) = compare_pairs(cells({"a": one, "b": two}))
+    assert pair.difference == pytest.approx(np.nanmean(one - two))
+    assert pair.low < pair.difference < pair.high < 0
+    assert (pair.groups, pair.left_out) == (10, 2)
+    assert pair.p == pytest.approx(sign_flip((one - two)[None])[0])
+    assert test.endswith("; 1 pair is compared only where both are defined")
+
+
+def test_the_resamples_of_a_pair_are_not_kept(base):
+    ranked = cells({f"{i:02d}": base[:5] + 0.01 * i for i in range(40)}, resamples=2000)
+    tracemalloc.start()
+    compared, _ = compare_pairs(ranked)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(compared) == 780
+    assert peak < 3e6  # 780 x 2000 numbers are 12e6 bytes
 
 
 def test_one_cell_is_compared_with_nothing(base):

@@ -1,5 +1,7 @@
 """Aggregation and intervals agree with independent implementations and know what they do not know."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from scipy import stats
 
 from mitobench.errors import DataError
 from mitobench.ranking.ranks import rank_intervals, ranks, tied_ranks
+from mitobench.ranking.resampling import resample
 from mitobench.ranking.statistics import (
     FEW,
     difference,
@@ -16,7 +19,7 @@ from mitobench.ranking.statistics import (
     estimate_interval,
     image_scores,
     interval,
-    resample,
+    on_common,
     tail,
 )
 
@@ -108,7 +111,7 @@ def test_95_of_100_intervals_hold_the_truth(units, draw, truth):
 
 
 def test_plain_percentiles_of_few_groups_hold_it_too_rarely_and_ours_nearly_often_enough():
-    plain, ours = coverage(FEW, skewed, 0.8)
+    plain, ours = coverage(FEW, skewed, 0.8, repeats=2000)
     assert plain < 0.88
     assert ours > 0.91
 
@@ -171,6 +174,79 @@ def test_a_difference_is_paired_so_what_both_share_widens_no_interval():
     assert found.by_group == pytest.approx(np.full(40, 0.25))
 
 
+def scored(values, groups, resamples=500):
+    """Estimates (pooled, mean of images) of one number per image, undefined where it is NaN."""
+    x = np.array(values, float)
+    rows = np.stack([np.isfinite(x), np.nan_to_num(x)], axis=1).astype(float)
+    return estimate(mean_of_x, ("n", "x"), rows, resample(groups, resamples))["mean"]
+
+
+def drawn_means(values, weights):
+    """Weighted means over the defined values, resample by resample."""
+    x = np.array(values, float)
+    kept = np.isfinite(x)
+    with np.errstate(invalid="ignore"):
+        return np.array([(row[kept] * x[kept]).sum() / row[kept].sum() for row in weights])
+
+
+def test_a_difference_is_of_the_groups_on_which_both_are_defined_and_of_no_others():
+    """Over its own groups the first has the higher mean; on every group that both have it has the lower score."""
+    groups = [f"g{i}" for i in range(8)]
+    one = [0.3, 0.35, 0.2, 0.3, 0.25, 0.4, 0.99, np.nan]
+    two = [0.4, 0.45, 0.4, 0.35, 0.3, 0.5, np.nan, 0.01]
+    first, second = scored(one, groups)[0], scored(two, groups)[0]
+    assert first.value > second.value
+    found = difference(first, second)
+    expected = np.array(one) - np.array(two)
+    assert found.value == pytest.approx(np.nanmean(expected)) == np.nanmean(found.by_group)
+    assert found.value < 0
+    assert found.resampled == pytest.approx(drawn_means(expected, first.drawn.weights), nan_ok=True)
+    assert (found.units, found.defined) == (6, 6)
+    kept = on_common(first, second)
+    assert (kept[0].value, kept[1].value) == pytest.approx((np.mean(one[:6]), np.mean(two[:6])))
+    assert kept[2] == 2
+
+
+def test_a_difference_of_means_over_images_is_of_the_images_on_which_both_are_defined():
+    groups = list("aaabbccc")
+    one = [0.3, np.nan, 0.2, 0.3, 0.25, 0.4, 0.99, 0.1]
+    two = [0.4, 0.45, 0.4, 0.35, 0.3, 0.5, np.nan, 0.2]
+    first, second = scored(one, groups)[1], scored(two, groups)[1]
+    found, change = difference(first, second), np.array(one) - np.array(two)
+    assert found.value == pytest.approx(np.nanmean(change))
+    assert found.by_group == pytest.approx([np.nanmean(change[:3]), np.nanmean(change[3:5]), np.nanmean(change[5:])])
+    weights = first.drawn.weights[:, first.drawn.groups]
+    assert found.resampled == pytest.approx(drawn_means(change, weights), nan_ok=True)
+    assert on_common(first, second)[2] == 2
+
+
+def test_the_score_of_one_group_is_of_all_its_images_so_nothing_is_left_out():
+    first, second = scored([0.2, np.nan, 0.4], list("vvv"))[0], scored([0.1, 0.3, 0.2], list("vvv"))[0]
+    assert on_common(first, second) == (first, second, 0)
+    assert difference(first, second).value == pytest.approx(0.3 - 0.2)
+
+
+def test_memory_grows_with_images_and_not_with_images_times_groups():
+    groups, x = [f"g{i:04d}" for i in range(3000)], np.random.default_rng(0).normal(size=3000)
+    drawn = resample(groups, 20)
+    tracemalloc.start()
+    pooled, _ = estimate(mean_of_x, ("n", "x"), columns(x), drawn)["mean"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert pooled.by_group == pytest.approx(x)
+    assert peak < 10e6  # 3000 x 3000 numbers are 72e6 bytes
+
+
+def test_ranks_of_many_cells_need_no_cells_times_cells_times_resamples():
+    values = np.random.default_rng(0).normal(size=(300, 200))
+    tracemalloc.start()
+    found = tied_ranks(values, higher_is_better=True, first=np.round(values))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.sum(axis=0) == pytest.approx(np.full(200, 300 * 301 / 2))
+    assert peak < 6e6  # 300 x 300 x 200 truths are 18e6 bytes
+
+
 def test_cells_are_resampled_together_so_a_constant_difference_never_changes_rank():
     x = np.random.default_rng(0).normal(size=30)
     drawn = resample(["g"] * 30, 500)
@@ -201,6 +277,13 @@ def test_undefined_values_rank_last():
 def test_the_same_seed_draws_the_same_resamples():
     assert np.array_equal(resample(list("aabb"), 50, seed=4).weights, resample(list("aabb"), 50, seed=4).weights)
     assert not np.array_equal(resample(list("aabb"), 50, seed=4).weights, resample(list("aabb"), 50, seed=5).weights)
+
+
+def test_data_sources_draw_independently_and_each_always_the_same():
+    groups = [f"g{i}" for i in range(6)]
+    one, again, other = (resample(groups, 2000, data=data).weights for data in ("em", "em", "nuclei"))
+    assert np.array_equal(one, again)
+    assert abs(np.corrcoef(one[:, 0], other[:, 0])[0, 1]) < 0.1
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(-5, 5)), st.booleans())

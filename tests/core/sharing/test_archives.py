@@ -92,6 +92,8 @@ def test_one_that_was_packed_again_is_as_good(sound, pack):
         "report/leaderboard.html",
         "parts/",
         "parts/.hidden.images.parquet",
+        "parts/more.images.parquet",
+        "parts/results2.objects.parquet",
     ],
 )
 def test_any_other_name_is_refused_before_anything_is_written(sound, pack, tmp_path, name):
@@ -101,7 +103,7 @@ def test_any_other_name_is_refused_before_anything_is_written(sound, pack, tmp_p
 
 
 def test_links_encryption_doubled_names_and_other_compression_are_refused(sound, pack):
-    link = zipfile.ZipInfo("parts/link.images.parquet")
+    link = zipfile.ZipInfo("parts/results.objects.parquet")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     refused(pack(sound, extra=[(link, b"/etc/passwd")]), "link or encrypted")
     twin = zipfile.ZipInfo("parts/RESULTS.images.parquet")
@@ -113,7 +115,7 @@ def test_links_encryption_doubled_names_and_other_compression_are_refused(sound,
 
 
 def test_bombs_are_refused_by_what_they_claim(sound, pack, tmp_path):
-    refused(pack({**sound, "parts/zeros.images.parquet": bytes(1 << 24)}), "claims 16777216 bytes")
+    refused(pack({**sound, "parts/results.objects.parquet": bytes(1 << 24)}), "claims 16777216 bytes")
     path = pack(sound)
     content = bytearray(path.read_bytes())
     end = content.rfind(b"PK\5\6")
@@ -131,7 +133,8 @@ def parquet(table):
 def test_a_table_that_unfolds_into_far_more_than_it_is_on_disk_is_refused(sound, pack, monkeypatch):
     rows = pa.table({"cell": ["c"] * 1000, "image": ["x" * 10_000] * 1000, "status": ["ok"] * 1000})
     assert len(parquet(rows)) < 3000
-    small = {**sound, "parts/results.images.parquet": parquet(rows)}
+    small = with_record(sound, lambda r: only_cell(r).update(total=1000))
+    small["parts/results.images.parquet"] = parquet(rows)
     monkeypatch.setattr("mitobench.sharing.exported._MOST_TEXT", 10_003_001)
     assert len(open_runs([pack(small)])) == 1
     monkeypatch.setattr("mitobench.sharing.exported._MOST_TEXT", 10_000_000)
@@ -140,11 +143,45 @@ def test_a_table_that_unfolds_into_far_more_than_it_is_on_disk_is_refused(sound,
     refused(pack(small), "1000 rows of 3 columns are more than is read")
 
 
+@pytest.mark.parametrize("kind", ["images", "objects"])
+def test_many_rows_must_take_room_on_disk_as_measurements_do(sound, pack, kind):
+    count, last = 900_000, {"images": "status", "objects": "metric"}[kind]
+    texts = {
+        name: pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int8()), ["x"]).cast("string")
+        for name in ("cell", "image", last)
+    }
+    table = pa.table({**texts, **{f"m@1/{i}": pa.array([0.0]).take(pa.array([0] * count)) for i in range(17)}})
+    bomb = with_record(sound, lambda r: only_cell(r).update(total=count))
+    bomb[f"parts/results.{kind}.parquet"] = parquet(table)
+    assert len(bomb[f"parts/results.{kind}.parquet"]) < 100_000
+    refused(pack(bomb, compression=zipfile.ZIP_STORED), "900000 rows of 20 columns are more than is read")
+    few = {**bomb, f"parts/results.{kind}.parquet": parquet(table.slice(0, 500_000))}
+    assert open_runs([pack(few, compression=zipfile.ZIP_STORED)])
+
+
+def test_there_are_no_more_results_than_the_cells_were_asked_for(sound, pack):
+    few = pa.table({"cell": ["c"] * 3, "image": ["a", "b", "c"], "status": ["ok"] * 3})
+    refused(pack({**sound, "parts/results.images.parquet": parquet(few)}), "3 results, but its cells were asked for 2")
+
+
+def test_predictions_are_not_of_images_larger_than_is_read(sound, pack):
+    def table(height):
+        return parquet(
+            pa.table({"cell": ["c"], "image": ["a"], "status": ["ok"], "height": [height], "width": [1 << 14]})
+        )
+
+    assert open_runs([pack({**sound, "parts/results.images.parquet": table(1 << 14)})])
+    large = {**sound, "parts/results.images.parquet": table((1 << 14) + 1)}
+    refused(pack(large), "predictions of images of 268451840 pixels")
+    assert open_runs([pack({name: content for name, content in large.items() if "predictions" not in name})])
+
+
 @pytest.mark.parametrize(
     ("table", "match"),
     [
         (pa.table({"image": ["a"], "status": ["ok"]}), "no column cell"),
         (pa.table({"cell": ["a"], "image": [3], "status": ["ok"]}), "column 'image' is int64"),
+        (pa.table([["a"], ["b"], ["ok"], ["x"]], ["cell", "image", "status", "image"]), "two columns have one name"),
         (
             pa.table({"cell": ["a"], "image": ["b"], "status": ["ok"], "x": pa.array(["y"]).dictionary_encode()}),
             "dictionary",

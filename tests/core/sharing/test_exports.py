@@ -78,6 +78,8 @@ def test_nothing_tells_where_by_whom_or_on_which_host(bench, export, tmp_path, m
         f"{secret / 'x y.tif'}: of ada-lovelace on workstation-9 at C:\\Users\\Ada\\w.tif or /mnt/lab/z.tif is bad"
     )
     cell = next(iter(folder.record()["cells"]))
+    asked = folder.record()["cells"][cell]
+    folder.remember(cells={cell: {**asked, "total": 7}}, metrics={}, request={})
     row = {"cell": cell, "image": "disc9", "status": "failed", "error": message, "error_kind": "DataError"}
     folder.write_part("later", [row], [])
     private = [str(tmp_path), "ada-lovelace", "secret project", "workstation-9", "/mnt/lab", "Users", str(Path.cwd())]
@@ -109,11 +111,26 @@ def test_predictions_are_unpacked_when_they_are_asked_for(bench, export, tmp_pat
     found, expected = (e.cells[cell].prediction("disc3").segmentation for e in (evidence, original))
     assert (found.labels == expected.labels).all()
     assert found.labels.any()
-    assert evidence.sample(cell, "disc3").labels is not None
     export(tmp_path / "run", tmp_path / "bare.zip")
     (bare,) = open_runs([tmp_path / "bare.zip"])
     with pytest.raises(DataError, match=r"bare\.zip: holds no predictions of this cell"):
         Evidence([bare], bench.plugins).cells[cell].prediction("disc3")
+
+
+def test_the_data_source_that_an_export_names_is_opened_only_as_a_run_folder_says(bench, export, tmp_path, monkeypatch):
+    from mitobench.ranking import evidence as module
+
+    bench.run(tmp_path / "run")
+    bench.run(tmp_path / "mine", segmenters="toy-threshold:threshold=100")
+    export(tmp_path / "run", tmp_path / "run.zip", predictions=True)
+    (theirs,) = open_runs([tmp_path / "run.zip"])
+    (cell,) = theirs.record()["cells"]
+    both = Evidence([theirs, RunFolder.open(tmp_path / "mine")], bench.plugins)
+    assert both.cells[cell].folder is theirs
+    assert both.sample(cell, "disc3").id == "disc3"
+    monkeypatch.setattr(module, "reopen", lambda *_args, **_options: pytest.fail("was opened"))
+    with pytest.raises(DataError, match=r"run\.zip: an export holds no images"):
+        Evidence([theirs], bench.plugins).sample(cell, "disc3")
 
 
 def test_what_was_unpacked_goes_with_the_run(bench, export, tmp_path):
@@ -161,9 +178,22 @@ def test_what_cannot_be_exported_or_opened(bench, export, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "image", ["{here}/run/a", "scan of {here}", "/mnt/lab/a", "D:\\lab\\a", "\\\\nas\\lab\\a", "x /home/ada"]
+    "image",
+    [
+        *("{here}/run/a", "scan of {here}", "/mnt/lab/a", "D:\\lab\\a", "\\\\nas\\lab\\a", "x /home/ada"),
+        *(
+            "scan of /mnt/lab/a",
+            "of D:\\lab\\a",
+            "at \\\\nas\\lab\\a",
+            "ada-lovelace/3",
+            "scan_Ada-Lovelace_3",
+            "workstation-9 4",
+        ),
+    ],
 )
-def test_an_image_named_by_a_path_is_refused(bench, export, tmp_path, image):
+def test_an_image_named_by_a_path_or_a_person_or_the_host_is_refused(bench, export, tmp_path, monkeypatch, image):
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada-lovelace")
+    monkeypatch.setattr(platform, "node", lambda: "workstation-9.lab.example")
     bench.run(tmp_path / "run", limit=1)
     folder = RunFolder.open(tmp_path / "run")
     (cell,) = folder.record()["cells"]
@@ -178,6 +208,7 @@ def test_hostile_names_survive_the_way(bench, export, tmp_path):
     folder = RunFolder.open(tmp_path / "run")
     (cell,) = folder.record()["cells"]
     names = ["<img onerror=x>", "=cmd()", "../../x", "A", "a", "\u202e"]
+    folder.remember(cells={cell: {**folder.record()["cells"][cell], "total": 12}}, metrics={}, request={})
     folder.write_part("odd", [{"cell": cell, "image": name, "status": "failed", "error": name} for name in names], [])
     export(tmp_path / "run", tmp_path / "x.zip", predictions=True)
     (run,) = open_runs([tmp_path / "x.zip"])

@@ -100,3 +100,25 @@ def test_an_identity_with_a_private_path_cannot_be_exported():
     identity = {"component": "x/y", "options": {"hidden": "/srv/My Lab/project one/x"}}
     with pytest.raises(DataError, match="holds a path of this computer"):
         scrub_record(record(identity=identity), SCRUBBER, lambda *_: frozenset())
+
+
+def test_an_option_with_the_name_of_the_user_or_host_cannot_be_exported_but_components_may_be_called_like_a_user():
+    for options in ({"name": "adalove"}, {"name": ["as Adalove_2 made it"]}, {"deep": {"x": "node17"}}):
+        identity = {"component": "x/y", "options": options}
+        with pytest.raises(DataError, match="holds the name of this computer or of its user"):
+            scrub_record(record(identity=identity), SCRUBBER, lambda *_: frozenset())
+    fine = {
+        "component": "adalove/y",
+        "options": {"adalove": "adalovelace", "pattern": "*/masks/*.tif", "re": "([^/]+)/a/b"},
+    }
+    assert (
+        scrub_record(record(identity=fine), SCRUBBER, lambda *_: frozenset())["cells"]["k"]["segmenter"]["identity"]
+        == fine
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["train/a/b.tif", "./a/b", "../a/b", "https://host.example/a/b", "12:a\\b", "3/4", "a adalovelace"]
+)
+def test_texts_that_tell_nothing_pass(text):
+    SCRUBBER.check([text], "an image")
