@@ -1,4 +1,4 @@
-"""Which masks take part in the label image."""
+"""What of a mask counts, and which masks take part in the label image."""
 
 import numpy as np
 import torch
@@ -7,9 +7,26 @@ from torch import Tensor
 
 from mitobench.masks import PackedMasks
 
-__all__ = ["stability", "suppress"]
+__all__ = ["Crop", "cut_to_box", "stability", "suppress"]
+
+Crop = tuple[tuple[int, int], NDArray[np.bool_]]
+"""((y0, x0), bool (h, w)): the window of an image outside which a mask is empty."""
 
 _OFFSET = 1.0
+
+
+def cut_to_box(crop: Crop, box: NDArray[np.floating]) -> Crop:
+    """A mask without its pixels beyond a box.
+
+    Args:
+        crop: the mask.
+        box: (x0, y0, x1, y1) in pixels; pixels whose centres lie on its edge are inside.
+    """
+    (top, left), mask = crop
+    rows, columns = top + np.arange(mask.shape[0]), left + np.arange(mask.shape[1])
+    x0, y0, x1, y1 = box
+    inside = ((rows >= y0) & (rows <= y1))[:, None] & ((columns >= x0) & (columns <= x1))
+    return (top, left), mask & inside
 
 
 def stability(logits: Tensor, valid: tuple[int, int], threshold: float) -> Tensor:

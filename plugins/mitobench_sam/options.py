@@ -34,6 +34,10 @@ class PromptingOptions(ComponentOptions):
         "auto = best for a lone point, single for a box, a mask or several points",
     )
     threshold: float = Field(0.0, allow_inf_nan=False, description="logit above which a pixel belongs to the mask")
+    within_box: bool = Field(
+        False,
+        description="cut every mask off at its box: for boxes that are known to enclose their objects, such as those of a reference",
+    )
     nms: float = Field(
         1.0,
         ge=0,

@@ -18,7 +18,7 @@ from mitobench.prompts import Prompts
 from mitobench.samples import Sample
 from mitobench.segmentations import Segmentation
 from mitobench_sam.batches import distinct, is_lone_point, pieces
-from mitobench_sam.filters import stability, suppress
+from mitobench_sam.filters import cut_to_box, stability, suppress
 from mitobench_sam.frames import Frame, mask_crop, network_input
 from mitobench_sam.loading import LoadedSam, load_decoder, load_sam
 from mitobench_sam.mask_decoder import ImageSide, decode
@@ -153,7 +153,10 @@ class _PromptedSam:
             logits, predicted = self._decode(side, sparse, self._best(prompts)[rows])
             stabilities.append(stability(logits, quarter, threshold).cpu().numpy())
             scores.append(predicted.cpu().numpy())
-            crops += [mask_crop(one, frame, threshold) for one in logits.cpu()]
+            found = [mask_crop(one, frame, threshold) for one in logits.cpu()]
+            if self._options.within_box and prompts.boxes is not None:
+                found = [cut_to_box(crop, box) for crop, box in zip(found, prompts.boxes[rows], strict=True)]
+            crops += found
         return _PromptMasks(crops, np.concatenate(scores), np.concatenate(stabilities))
 
     def _autocast(self) -> torch.autocast:
