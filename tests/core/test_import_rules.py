@@ -56,6 +56,33 @@ def test_the_command_imports_no_plugin():
     assert rule(files("cli"), set(PLUGINS)) == []
 
 
+ROOMS = {
+    "weights": set(),
+    "testing": set(),
+    "results": set(),
+    "ranking": {"results"},
+    "sharing": {"results"},
+    "predict": {"ranking", "results", "weights"},
+    "training": {"ranking", "results", "weights"},
+}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_of_the_core_uses_only_the_rooms_that_it_may(room):
+    found = {
+        node.module.split(".")[1]
+        for path in files(f"core/mitobench/{room}")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mitobench.")
+    }
+    assert (found & set(ROOMS)) - {room} <= ROOMS[room]
+
+
+def test_every_folder_of_the_core_is_a_room_with_rules():
+    folders = {p.name for p in (ROOT / "core" / "mitobench").iterdir() if (p / "__init__.py").is_file()}
+    assert folders == set(ROOMS)
+
+
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_a_plugin_imports_no_other_plugin_and_no_cli(plugin):
     forbidden = {*PLUGINS, "mitobench_cli"} - {plugin, SHARED}
