@@ -13,7 +13,7 @@ from mitobench.errors import MissingError
 from mitobench.experiment import Experiment, read_experiment
 from mitobench.files import safe_name
 from mitobench.specs import Spec, parse_spec
-from mitobench_cli.terminal import debug_option, json_option
+from mitobench_cli.terminal import debug_option, json_option, say
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -26,6 +26,9 @@ else:
     _SpecParameter = click.ParamType
 
 __all__ = ["Request", "SpecType", "device_option", "matrix_options", "offline_option"]
+
+_TRIAL_DATA = Spec("synthetic", {"kind": "em", "n": 8}, "")
+"""What a command without ``--data`` runs on, so that components can be tried as they are named."""
 
 
 class SpecType(_SpecParameter):
@@ -87,7 +90,7 @@ device_option = click.option(
 offline_option = click.option("--offline", is_flag=True, help="Fetch nothing; weights that are absent are an error.")
 _OPTIONS = (
     click.argument("experiment", required=False, type=click.Path(path_type=Path)),
-    click.option("--data", multiple=True, type=SpecType("data"), help="A data source. Repeatable."),
+    click.option("--data", multiple=True, type=SpecType("data"), help="A data source. Repeatable. Without one and without a file: a few generated images."),
     click.option(
         "--prompter", multiple=True, type=SpecType("prompter"), help="A prompter. Repeatable; none: no prompts."
     ),
@@ -145,10 +148,12 @@ class Request:
         if self.file is None:
             if self.data_root is not None:
                 raise click.UsageError("--data-root is what $data stands for in an experiment file, and there is none.")
-            if not self.data or not self.segmenters:
-                raise click.UsageError("name at least one --data and one --segmenter, or an experiment file.")
+            if not self.segmenters:
+                raise click.UsageError("name at least one --segmenter, or an experiment file.")
+            if not self.data:
+                say(f"no --data: generated images, {_TRIAL_DATA}; name your own with --data")
             return Experiment(
-                data=self.data,
+                data=self.data or (_TRIAL_DATA,),
                 prompters=self.prompters,
                 segmenters=self.segmenters,
                 metrics=self.metrics,

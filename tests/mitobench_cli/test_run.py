@@ -91,8 +91,8 @@ def test_planned_out_cells_are_said_and_a_missing_one_decides_the_exit_code(mito
     [
         (("--data", "toy-discs", "--segmenter", "toy-flood"), 2, "toy-flood needs prompts"),
         (("--data", "toy-discs", "--segmenter", "toy-absent"), 4, "pip install no-such-distribution"),
-        (("--data", "toy-discs"), 2, "name at least one --data and one --segmenter"),
-        ((), 2, "name at least one --data and one --segmenter"),
+        (("--data", "toy-discs"), 2, "name at least one --segmenter"),
+        ((), 2, "name at least one --segmenter"),
         (("--data", "toy-disc", "--segmenter", "unet"), 2, "Did you mean 'toy-discs'?"),
         (("--data", "toy-discs:sise=3", "--segmenter", "toy-threshold"), 2, "Did you mean 'size'?"),
         (("--data", "toy-discs:n=many", "--segmenter", "toy-threshold"), 2, "option 'n' is 'many'"),
@@ -319,3 +319,10 @@ def test_a_named_device_that_is_missing_stops_before_anything_is_written(tmp_pat
     assert done.returncode == 4
     assert "device 'cuda:77' was asked for and torch sees none such" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_without_data_a_few_generated_images_are_used_and_that_is_said(mitobench):
+    result = mitobench("plan", "--segmenter", "toy-threshold")
+    assert result.code == 0
+    assert "no --data: generated images, synthetic:kind=em,n=8; name your own with --data" in result.err
+    assert "synthetic:kind=em,n=8" in result.out
