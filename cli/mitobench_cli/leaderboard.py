@@ -9,7 +9,7 @@ from mitobench.errors import UsageError
 from mitobench.specs import Spec
 from mitobench_cli.matrix import SpecType
 from mitobench_cli.reports import render, table_for_terminal
-from mitobench_cli.terminal import debug_option, discover, say, show
+from mitobench_cli.terminal import debug_option, discover, show
 
 if TYPE_CHECKING:
     from mitobench.plugins import Plugins
@@ -65,6 +65,7 @@ def command(
     from mitobench.ranking.selection import Selection
     from mitobench.ranking.sorting import sort_rows
     from mitobench.sharing.exports import open_runs
+    from mitobench.text import inert
 
     plugins = discover()
     folders = open_runs(runs)
@@ -82,7 +83,7 @@ def command(
         show(document.rstrip("\n"))
     else:
         write_atomically(out, document.encode())
-        say(f"wrote {out}")
+        show(inert(str(out)))
 
 
 def _reporter_for(path: Path, plugins: "Plugins") -> Spec:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -105,5 +106,5 @@ def test_every_command_of_the_page_is_one(monkeypatch):
     assert len(lines) >= 6
     for verb, *arguments in lines:
         command = cli.get_command(None, verb)
-        with command.make_context(verb, arguments):
+        with command.make_context(verb, arguments, parent=click.Context(cli, **cli.context_settings)):
             pass

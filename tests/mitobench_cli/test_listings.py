@@ -131,7 +131,7 @@ def test_plugins_shows_who_ships_what(mitobench):
     listed = {p["name"]: p for p in json.loads(mitobench("plugins", "--json").out)}
     assert listed["toy"]["distribution"] == "mitobench-toy"
     assert "toy-flood" in listed["toy"]["components"]
-    assert listed["report"]["components"] == ["csv", "json", "md", "table"]
+    assert listed["report"]["components"] == ["csv", "html", "json", "md", "table"]
     assert all(p["error"] == "" for p in listed.values())
 
 
