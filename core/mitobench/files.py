@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mitobench.errors import ResourceError
+from mitobench.errors import ResourceError, UsageError
 
-__all__ = ["atomic_file", "safe_name", "write_atomically"]
+__all__ = ["atomic_file", "held_folder", "safe_name", "write_atomically"]
 
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
@@ -46,6 +46,28 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # the error that matters is the one above
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone, by ``.lock`` in it; the operating system frees it however the process ends.
+
+    Raises:
+        UsageError: another process writes to it now.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"{folder}: another mitobench process writes to it; wait for it or give another --out."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def safe_name(text: str, *, limit: int = 60) -> str:

@@ -162,7 +162,7 @@ def test_two_commands_cannot_write_one_run_at_once(mitobench, tmp_path):
             time.sleep(0.02)
         result = mitobench(*slow)
         assert result.code == 2
-        assert "another mitobench process writes to this run" in result.err
+        assert "another mitobench process writes to it" in result.err
     finally:
         running.kill()
         running.wait()

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitobench.errors import UsageError
-from mitobench.files import write_atomically
+from mitobench.files import held_folder, write_atomically
 from mitobench.hashing import hash_file
 from mitobench.predict.measurements import Measurements, measurements_csv
 from mitobench.predict.outlines import imagej_rois
@@ -101,21 +101,10 @@ class PredictionFolder:
         Raises:
             UsageError: another process writes to it now.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                f"{self.path}: another mitobench process writes to it; wait for it or give another --out."
-            ) from None
-        try:
+        with held_folder(self.path):
             if self._stale:
                 self._clear()
             yield
-        finally:
-            lock.release()
 
     def labels_path(self, name: str) -> Path:
         """Where the label image of one image is."""
@@ -270,10 +259,10 @@ def encode_labels(labels: NDArray[np.integer], image: str, pixel_size_nm: tuple[
 
 
 def _overlay(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> bytes:
-    from mitobench.overlays import PREDICTION, as_rgb, draw_outlines, line_width, write_png
+    from mitobench.overlays import PREDICTION, as_rgb, draw_outlines, line_width, stretched, write_png
 
     width = min(line_width(labels.shape), _WIDEST_LINE)  # an overlay is looked at enlarged
-    return write_png(draw_outlines(as_rgb(image), labels, PREDICTION, width=width))
+    return write_png(draw_outlines(stretched(as_rgb(image)), labels, PREDICTION, width=width))
 
 
 def _to_json(data: Any) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mitobench.errors import UsageError
-from mitobench.files import write_atomically
+from mitobench.files import held_folder, write_atomically
 from mitobench.hashing import hash_data
 from mitobench.results.parts import IMAGES, OBJECTS
 from mitobench.results.tables import ResultTable, encode_rows, read_parts
@@ -83,19 +83,8 @@ class RunFolder:
         Raises:
             UsageError: another process writes to it now.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                f"{self.path}: another mitobench process writes to this run; wait for it or give another --out."
-            ) from None
-        try:
+        with held_folder(self.path):
             yield
-        finally:
-            lock.release()
 
     def record(self) -> dict[str, Any]:
         """What ``run.json`` says.
