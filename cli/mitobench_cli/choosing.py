@@ -90,6 +90,10 @@ def _taken_up(asked: Asked, run: Path, plugins: "Plugins", store: "WeightsStore"
     from mitobench.predict.winner import best_cell, take_up
     from mitobench.results.runfolder import RunFolder
 
+    if run.is_file():
+        raise UsageError(
+            f"{run}: is a file; --from needs the run folder (that `mitobench run --out` wrote), not an export: an export holds no weights."
+        )
     winner = best_cell(RunFolder.open(run), plugins, column=asked.best, data=asked.best_on)
     return Pair(
         prompter=take_up(winner, "prompter", plugins, store),

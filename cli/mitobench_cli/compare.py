@@ -10,7 +10,7 @@ from mitobench_cli.terminal import columns, debug_option, discover, json_option,
 
 if TYPE_CHECKING:
     from mitobench.plugins import Plugins
-    from mitobench.ranking.compared import CellComparison, ColumnComparison
+    from mitobench.ranking.compared import CellComparison, ColumnComparison, Side
     from mitobench.ranking.evidence import Evidence
 
 __all__ = ["command"]
@@ -96,7 +96,7 @@ def _as_text(found: "CellComparison", everything: bool) -> str:
     table = columns(
         [_row(c) for c in shown], ["", "A", "B", "B - A", "95 % interval", "B better/equal/worse on", "undefined on"]
     )
-    lines = [f"A: {_name(found, first=True)}", f"B: {_name(found, first=False)}", f"data: {_coverage(found)}"]
+    lines = [f"A: {_name(found.first)}", f"B: {_name(found.second)}", *_badges(found), f"data: {_coverage(found)}"]
     tested = f"p = {found.p:.2g} ({found.test})" if found.p is not None else found.test
     closing = [f"{found.primary}: {tested}", *_left_out(shown), found.uncertainty]
     return "\n".join([*map(inert, lines), table, *map(inert, closing)])
@@ -130,8 +130,16 @@ def _row(found: "ColumnComparison") -> list[str]:
     ]
 
 
-def _name(found: "CellComparison", *, first: bool) -> str:
-    side = found.first if first else found.second
+def _badges(found: "CellComparison") -> list[str]:
+    """A line for each of the two that has badges."""
+    return [
+        f"badges of {name}: {'; '.join(f'{badge.name} ({badge.explanation})' for badge in side.badges)}"
+        for name, side in (("A", found.first), ("B", found.second))
+        if side.badges
+    ]
+
+
+def _name(side: "Side") -> str:
     return f"{side.prompter} x {side.segmenter}  ({side.run}, cell {side.cell[:8]})"
 
 

@@ -41,7 +41,10 @@ class SpecType(_SpecParameter):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Spec:
         """Parse the spec; whether there is such a component is asked later."""
-        return value if isinstance(value, Spec) else parse_spec(str(value))
+        if isinstance(value, Spec):
+            return value
+        text = str(value)
+        return parse_spec(text.rstrip("/") if Path(text).is_dir() else text)  # a folder is answered as a folder
 
     def shell_complete(
         self,
@@ -90,7 +93,12 @@ device_option = click.option(
 offline_option = click.option("--offline", is_flag=True, help="Fetch nothing; weights that are absent are an error.")
 _OPTIONS = (
     click.argument("experiment", required=False, type=click.Path(path_type=Path)),
-    click.option("--data", multiple=True, type=SpecType("data"), help="A data source. Repeatable. Without one and without a file: a few generated images."),
+    click.option(
+        "--data",
+        multiple=True,
+        type=SpecType("data"),
+        help="A data source. Repeatable. Without one and without a file: a few generated images.",
+    ),
     click.option(
         "--prompter", multiple=True, type=SpecType("prompter"), help="A prompter. Repeatable; none: no prompts."
     ),

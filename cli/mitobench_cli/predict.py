@@ -202,6 +202,8 @@ def _predict(
     from mitobench.workbench import Workbench
 
     if pair.winner is not None:
+        for label in pair.winner.passed_over:
+            say(f"passed over: {label} is better, but holds segmentations of the run's images only")
         score = "undefined" if pair.winner.value is None else f"{pair.winner.value:.3f}"
         say(
             f"best by {pair.winner.column} ({score}) on {pair.winner.data}: {pair.prompter.label} + {pair.segmenter.label}"

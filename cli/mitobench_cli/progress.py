@@ -1,6 +1,7 @@
-"""Progress on stderr: a live line in a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr: a live line in a terminal, elsewhere a plain line about every ten seconds, whether or not anything is done."""
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,14 +23,17 @@ class ProgressLine:
         every: seconds between plain lines where stderr is no terminal.
     """
 
-    def __init__(self, what: str, *, every: float = 30.0) -> None:
+    def __init__(self, what: str, *, every: float = 10.0) -> None:
         self.what = what
         self.every = every
         self._live: Live | None = None
-        self._last = time.monotonic()
+        self._begun = self._last = time.monotonic()
+        self._state = f"no {what} done yet"
+        self._over = threading.Event()
+        self._repeater: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        """Start the live line if there is a terminal."""
+        """Start the live line, or where there is no terminal what repeats the plain one."""
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -45,24 +49,40 @@ class ProgressLine:
             )
             self._live.start()
             self._live.add_task("", total=None)
+        else:
+            self._repeater = threading.Thread(target=self._repeat, name="progress", daemon=True)
+            self._repeater.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the live line."""
+        """Remove the live line, or end the plain ones."""
         if self._live is not None:
             self._live.stop()
+        self._over.set()
+        if self._repeater is not None:
+            self._repeater.join()
 
     def update(self, done: int, total: int, message: str = "") -> None:
         """Show a new state; cheap enough to call for every image."""
         if self._live is not None:
             task = self._live.task_ids[0]
             self._live.update(task, completed=done, total=total or None, description=inert(message))
-        elif time.monotonic() - self._last >= self.every or (total and done == total):
+            return
+        self._state = f"{done}/{total} {self.what} {message}".rstrip()
+        if time.monotonic() - self._last >= self.every or (total and done == total):
             self._last = time.monotonic()
-            say(f"{done}/{total} {self.what} {message}".rstrip())
+            say(self._state)
 
     def update_bytes(self, done: int, total: int) -> None:
         """Show bytes as megabytes."""
         self.update(done // 10**6, max(1, total // 10**6))
+
+    def _repeat(self) -> None:
+        """While nothing new comes for long, the last state again, with the seconds since the start."""
+        while not self._over.wait(max(0.01, self._last + self.every - time.monotonic())):
+            now = time.monotonic()
+            if now - self._last >= self.every:
+                self._last = now
+                say(f"{self._state}, {now - self._begun:.0f} s so far")

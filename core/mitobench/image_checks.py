@@ -10,7 +10,7 @@ __all__ = ["check_images"]
 
 
 def check_images(plan: Plan, bench: Workbench) -> None:
-    """Let components that are made for certain images say what does not fit, before anything is computed.
+    """Let components that are made for certain images say what does not fit, before anything is computed or remembered.
 
     A prompter is told of all images at once: its prompts may be for any of them. A segmenter is told, for each data
     source, of the images that it will be asked for: it needs something for every one.

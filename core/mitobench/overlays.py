@@ -37,6 +37,7 @@ __all__ = [
     "enlarge",
     "line_width",
     "outline",
+    "stretched",
     "write_png",
 ]
 
@@ -91,6 +92,18 @@ def as_rgb(image: NDArray[Any]) -> Picture:
         image = np.where(finite, image, image[finite].min() if finite.any() else 0)
     grey_or_rgb = as_uint8(image, name="image")
     return np.stack([grey_or_rgb] * 3, axis=-1) if grey_or_rgb.ndim == 2 else grey_or_rgb.copy()
+
+
+def stretched(picture: Picture) -> Picture:
+    """A picture, (H, W) or (H, W, 3), with its contrast stretched for display; one without contrast stays as it is.
+
+    All channels are on one scale, from black at the darkest to white at the lightest thousandth of the values.
+    """
+    low, high = (float(v) for v in np.quantile(picture, (0.001, 0.999)))
+    if high <= low:
+        return picture.copy()
+    table = np.clip(np.rint((np.arange(256) - low) * 255 / (high - low)), 0, 255).astype(np.uint8)
+    return np.asarray(table[picture], np.uint8)
 
 
 def outline(labels: NDArray[np.integer], *, width: int = 1) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pluggy
@@ -33,6 +34,7 @@ DISABLE_VARIABLE = "MITOBENCH_DISABLE_PLUGINS"
 _GROUP = "mitobench"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _TARGET = re.compile(r"[\w.]+:\w+")
+_OTHER_TOOLS = " Results of other tools join as label images: predictions:folder=DIR,name=..."
 _Result = TypeVar("_Result")
 _HOOKS: Mapping[Kind, tuple[str, type[Descriptor]]] = {
     "data": ("mitobench_data_sources", DataSourceDescriptor),
@@ -173,9 +175,9 @@ class Plugins:
                 f" Plugin {p.name!r} of {p.distribution} did not load ({p.error})." for p in self.found if p.error
             )
             known = ", ".join(names) or "none"
-            raise UsageError(
-                f"unknown {kind} {wanted.reference!r}.{suggest(wanted.name, names)} Known: {known}.{broken}"
-            )
+            meant = _as_path(kind, wanted.reference) or suggest(wanted.name, names)
+            other = _OTHER_TOOLS if kind == "segmenter" and "predictions" in names else ""
+            raise UsageError(f"unknown {kind} {wanted.reference!r}.{meant} Known: {known}.{broken}{other}")
         if len(owners) > 1:
             both = " and ".join(c.reference for c in owners)
             raise UsageError(f"{kind} {wanted.name!r} is offered by {both}; name one of them in full.")
@@ -245,6 +247,21 @@ class Plugins:
 
 def _key(plugin: "Plugin | str") -> str:
     return plugin if isinstance(plugin, str) else f"{plugin.distribution}/{plugin.name}"
+
+
+def _as_path(kind: Kind, name: str) -> str:
+    """How data are given that lie at a path that was taken for a name; "" where nothing is there."""
+    path = Path(name)
+    try:
+        if kind != "data" or not path.exists():
+            return ""
+    except OSError:  # longer than any path can be
+        return ""
+    if not path.is_dir():
+        return " It is a file: give it as an option of the data source that reads it (see `mitobench list data`)."
+    if all((path / part).is_dir() for part in ("images", "labels")):
+        return f" It is a folder with images and labels: say {Spec('folder', {'root': name})}."
+    return f" It is a folder: say {Spec('folder', {'images': name})},labels=LABELS, where LABELS is the folder of label images."
 
 
 def _problem(descriptor: Any, expected: type[Descriptor]) -> str:

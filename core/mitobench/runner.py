@@ -90,14 +90,15 @@ def execute(
 
     Raises:
         UsageError: another process writes to the folder.
+        DataError: a component that is made for certain images does not fit those of the plan; nothing is remembered then.
         ResourceError: the disk is full, or a worker process died.
     """
     start = time.perf_counter()
     with folder.writing():
-        remember_run(plan, folder, device=device, workers=workers, batch=batch)
-        plugins.notify("mitobench_run_started", plan=plan)
         bench = Workbench(plugins, device, plan.seed)
         check_images(plan, bench)
+        remember_run(plan, folder, device=device, workers=workers, batch=batch)
+        plugins.notify("mitobench_run_started", plan=plan)
         _score_stored(
             plan,
             folder,

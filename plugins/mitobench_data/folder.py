@@ -147,7 +147,8 @@ def pair_by_stem(images: Path, labels: Path | None, *, skip_unpaired: bool) -> d
         pairs = {stem: (path, label_files[stem]) for stem, path in image_files.items() if stem in label_files}
     if not pairs:
         raise DataError(
-            f"{images}: no image has labels of the same name in {labels}; expected pairs such as a.tif and a.png."
+            f"{images}: no image has labels of the same name in {labels}{_unlike(image_files, label_files if labels else {})}; expected "
+            "pairs such as a.tif and a.png."
         )
     for pair in pairs.values():
         for path in pair:
@@ -161,5 +162,15 @@ def _check_partners(files: dict[str, Path], others: dict[str, Path], what: str, 
     if alone:
         more = f" and {len(alone) - _SHOWN} more" if len(alone) > _SHOWN else ""
         raise DataError(
-            f"{len(alone)} {what}(s) without {partner} in {where}: {', '.join(alone[:_SHOWN])}{more}. Add them, or leave them out with skip_unpaired=true."
+            f"{len(alone)} {what}(s) without {partner} in {where}: {', '.join(alone[:_SHOWN])}{more}. The names of an image and of its labels "
+            f"must be equal but for the suffix{_unlike(files, others)}. Rename or add them, or leave them out with skip_unpaired=true."
         )
+
+
+def _unlike(files: dict[str, Path], others: dict[str, Path]) -> str:
+    """One example of each side that has no partner, such as `` (here a.tif and a_mask.tif)``; "" where one side has none."""
+    first = next((path for stem, path in files.items() if stem not in others), None)
+    second = next((path for stem, path in others.items() if stem not in files), None)
+    if first is None or second is None:
+        return ""
+    return f" (here {first.parent.name}/{first.name} and {second.parent.name}/{second.name})"

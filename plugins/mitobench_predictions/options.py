@@ -45,10 +45,12 @@ class PredictionsOptions(ComponentOptions):
         return f"{' '.join(part for part in (self.name, self.version) if part)} (predictions)" if self.name else ""
 
     def remarks(self) -> tuple[str, ...]:
-        """That nothing was run here, and where the time comes from."""
+        """That nothing was run here, where the time comes from, and whether absent label images count as empty."""
         seconds = self.seconds_per_image
         time = "its time is not known" if seconds is None else f"its time of {seconds:g} s an image is as given"
-        return (f"label images that were not made in this run; {time}; what it was trained on is not known",)
+        made = f"label images that were not made in this run; {time}; what it was trained on is not known"
+        absent = "images without a label image count as images in which nothing was found (missing=empty)"
+        return (made, absent) if self.missing == "empty" else (made,)
 
     def looks_at_reference(self) -> bool:
         """As given, or as the run recorded it."""

@@ -19,6 +19,7 @@ from mitobench_report.wording import (
     rank_text,
     ranks_text,
     score_text,
+    shown_mean_ranks,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Markdown:
     def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
         """A section per table: heading, table, notes, badges, tests and uncertainty; then ranks over data sources."""
         sections = [self._section(table) for table in leaderboard.tables]
-        return "\n".join([*sections, *map(_mean_ranks, leaderboard.mean_ranks)])
+        return "\n".join([*sections, *map(_mean_ranks, shown_mean_ranks(leaderboard))])
 
     def _section(self, table: "LeaderboardTable") -> str:
         columns = chosen_columns(table, self.options.scores)

@@ -26,6 +26,7 @@ from mitobench_report.wording import (
     ranks_text,
     row_name,
     score_text,
+    shown_mean_ranks,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class TextTable:
     def render(self, leaderboard: "Leaderboard", evidence: "Evidence") -> str:
         """The tables with their titles, notes, badges, tests and the sentence on uncertainty; then ranks over data sources."""
         sections = [self._section(table) for table in leaderboard.tables]
-        return "\n".join([*sections, *(self._mean_ranks(ranks) for ranks in leaderboard.mean_ranks)])
+        return "\n".join([*sections, *map(self._mean_ranks, shown_mean_ranks(leaderboard))])
 
     def _section(self, table: "LeaderboardTable") -> str:
         layouts = ((False, False), (True, False), (True, True))

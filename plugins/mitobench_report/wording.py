@@ -3,7 +3,15 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mitobench.ranking.standings import Column, LeaderboardRow, LeaderboardTable, MeanRank, MeanRanks, ScoreCell
+    from mitobench.ranking.standings import (
+        Column,
+        Leaderboard,
+        LeaderboardRow,
+        LeaderboardTable,
+        MeanRank,
+        MeanRanks,
+        ScoreCell,
+    )
 
 __all__ = [
     "badge_texts",
@@ -16,10 +24,12 @@ __all__ = [
     "images_text",
     "mean_rank_text",
     "number",
+    "ordered_columns",
     "rank_text",
     "ranks_text",
     "row_name",
     "score_text",
+    "shown_mean_ranks",
 ]
 
 _COSTS = {
@@ -32,9 +42,16 @@ _MORE_COSTS = {"seconds": "s/image", "megapixel_seconds": "s/megapixel", "parame
 
 
 def chosen_columns(table: "LeaderboardTable", scores: str) -> "tuple[Column, ...]":
-    """The headline columns, or all of them where that is asked for or where there is no headline."""
-    headline = tuple(column for column in table.columns if column.headline)
-    return table.columns if scores == "all" or not headline else headline
+    """The primary column and the headlines, or all columns where that is asked for or where there is no headline."""
+    columns = ordered_columns(table)
+    if scores == "all" or not any(column.headline for column in columns):
+        return columns
+    return tuple(column for column in columns if column.headline or column.name == table.primary)
+
+
+def ordered_columns(table: "LeaderboardTable") -> "tuple[Column, ...]":
+    """All columns, the primary one first."""
+    return tuple(sorted(table.columns, key=lambda column: column.name != table.primary))
 
 
 def column_title(column: "Column") -> str:
@@ -109,10 +126,15 @@ def closing_texts(table: "LeaderboardTable") -> list[str]:
     lines = []
     if same is not None:
         names = ", ".join(map(row_name, same)) or "none of the others"
-        lines.append(f"not distinguishable from rank 1: {names} ({table.test})")
+        lines.append(f"not distinguishable from rank 1 by {table.primary}: {names} ({table.test})")
     elif table.test and "too few for a test" not in table.uncertainty:
         lines.append(table.test)
     return [*lines, *table.remarks, *([table.uncertainty] if table.uncertainty else [])]
+
+
+def shown_mean_ranks(leaderboard: "Leaderboard") -> "tuple[MeanRanks, ...]":
+    """The mean ranks that say something: a cell has one, or another choice of the primary column would give it one."""
+    return tuple(r for r in leaderboard.mean_ranks if not r.primary or any(row.mean is not None for row in r.rows))
 
 
 def mean_rank_text(row: "MeanRank") -> str:

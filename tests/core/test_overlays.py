@@ -21,6 +21,7 @@ from mitobench.overlays import (
     enlarge,
     line_width,
     outline,
+    stretched,
     write_png,
 )
 from mitobench.prompts import Prompts, mask_logits
@@ -221,3 +222,14 @@ def test_what_is_no_picture_is_not_written(picture):
 
 def test_lines_are_wider_on_larger_pictures():
     assert [line_width((side, 10)) for side in (1, 256, 1024, 4096)] == [1, 1, 3, 10]
+
+
+def test_a_stretched_picture_has_its_thousandths_at_black_and_white_and_its_channels_on_one_scale():
+    picture = np.random.default_rng(0).integers(5, 51, (40, 50, 3)).astype(np.uint8)
+    picture[0, 0], before = 255, picture.copy()
+    low, high = np.quantile(picture, [0.001, 0.999])
+    expected = np.clip((picture - low) / (high - low), 0, 1) * 255
+    assert np.abs(stretched(picture) - expected).max() <= 0.5 + 1e-9
+    assert (picture[1:] == before[1:]).all()
+    flat = np.full((4, 4), 7, np.uint8)
+    assert (stretched(flat) == flat).all()

@@ -1,6 +1,7 @@
 """Plugins: each loads by itself, a broken one costs one warning and its own components, and nothing heavy is imported."""
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import types
@@ -128,6 +129,29 @@ def test_an_unknown_name_suggests_and_lists(install):
         plugins.find("metric", "x")
     with pytest.raises(UsageError, match="unknown prompter 'two/gt-box'"):
         plugins.find("prompter", parse_spec("two/gt-box"))
+
+
+def test_a_path_given_as_a_data_source_is_answered_with_how_to_give_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("some/pairs/images", "some/pairs/labels", "some/pictures"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "stack.tif").touch()
+    plugins = Plugins.discover()
+    for given, answer in {
+        "some/pairs": "say folder:root=some/pairs.",
+        "some/pictures": "say folder:images=some/pictures,labels=LABELS",
+        "stack.tif": "It is a file",
+        "some/nothing": "unknown data 'some/nothing'. Did you mean",
+        "x" * 5000: "Known:",
+    }.items():
+        with pytest.raises(UsageError, match=re.escape(answer)):
+            plugins.find("data", parse_spec(given))
+
+
+@pytest.mark.parametrize("tool", ["cellpose", "micro-sam", "nnunet"])
+def test_another_tool_given_as_a_segmenter_is_answered_with_how_its_results_join(tool):
+    with pytest.raises(UsageError, match=r"join as label images: predictions:folder=DIR,name=\.\.\.$"):
+        Plugins.discover().find("segmenter", tool)
 
 
 @pytest.mark.parametrize("blocked", ["mitobench_toy_blocked", "toy-entry", "mitobench_toy_blocked/toy-entry"])

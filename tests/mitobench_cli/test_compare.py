@@ -100,6 +100,39 @@ def test_one_cell_of_another_run_takes_the_place_of_a_baseline(run):
     assert "A: none x toy-threshold  (s, cell " in result.out
 
 
+def test_what_a_reader_must_know_of_either_cell_is_said(run, tmp_path):
+    from mitobench.results.runfolder import RunFolder
+
+    shared = ("--data", "toy-discs:groups=6", "--metric", "toy-overlap")
+    prompters = ("--prompter", "toy-centres", "--prompter", "toy-oracle")
+    assert run("run", *shared, *prompters, "--segmenter", "toy-flood", "--out", "p").code == 0
+    record = json.loads((tmp_path / "p" / "run.json").read_text())
+    key = next(key for key, cell in record["cells"].items() if not cell["oracle"])
+    origins = RunFolder.open(tmp_path / "p").results().cell(key).origins
+    record["cells"][key]["segmenter"]["trained_on"] = [str(origins[0])]
+    (tmp_path / "p" / "run.json").write_text(json.dumps(record))
+    sides = ("p:toy-centres x toy-flood", "toy-oracle* x toy-flood")
+    result = run("compare", *sides)
+    assert result.code == 0, result.err
+    seen = "the segmenter's weights were trained on these very images: 1 of the 6 evaluated source images"
+    assert f"badges of A: in-domain ({seen})\n" in result.out
+    assert "badges of B: oracle (the prompts were made from the reference" in result.out
+    (found,) = json.loads(run("compare", *sides, "--json").out)["comparisons"]
+    assert found["first"]["badges"] == [{"name": "in-domain", "explanation": seen}]
+    assert [badge["name"] for badge in found["second"]["badges"]] == ["oracle"]
+    assert "badges of" not in run("compare", f"r:{GOOD}", BAD).out
+
+
+def test_a_name_that_several_cells_have_is_ambiguous(run):
+    prompters = ("--prompter", "toy-centres", "--prompter", "toy-oracle")
+    assert run("run", *SHARED, *prompters, "--segmenter", "toy-flood", "--segmenter", GOOD, "--out", "p").code == 0
+    result = run("compare", f"p:{GOOD}", "toy-flood")
+    assert result.code == 2
+    assert "the second (B) is ambiguous: it matches 2 cells on toy-discs:groups=6: toy-" in result.err
+    assert result.err.count("x toy-flood (cell ") == 2
+    assert "the first (A) is ambiguous" in run("compare", "p:toy-flood", GOOD).err
+
+
 @pytest.mark.parametrize(
     ("sides", "message"),
     [

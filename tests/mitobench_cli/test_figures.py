@@ -259,6 +259,23 @@ def test_training_curves_come_from_the_card_and_mark_the_kept_epoch(figures, tmp
     assert list(scores.lines[1].get_xdata()) == [2, 2]
 
 
+def test_training_curves_have_readable_names_in_a_legend_beside_the_panels_and_labels_within_the_page():
+    measured = {"validation_dice_box": [0.2, 0.4], "validation_ap50_95": [0.1, 0.3], "validation_score": [0.1, 0.3]}
+    long = {"epoch": [1, 2], "loss": [123456.0, 654321.0], **measured}
+    drawn = charts.training_chart(dict.fromkeys(("a", "b", "c", "d"), long))
+    drawn.canvas.draw()
+    legend = drawn.legends[0]
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["loss", "Dice, box prompts", "AP@0.5:0.95", "score that chooses the epoch", "kept epoch"]
+    page = drawn.bbox
+    panels = [axes.get_tightbbox() for axes in drawn.axes if axes.get_visible()]
+    assert len(panels) == 8
+    for box in (*panels, legend.get_window_extent()):
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+    assert not any(legend.get_window_extent().overlaps(box) for box in panels)
+
+
 def test_a_checkpoint_without_a_history_says_so(figures, tmp_path):
     write_checkpoint(tmp_path / "old.safetensors", {}, Card(component="unet"))
     result, found = figures("--figure", "training", "--checkpoint", tmp_path / "old.safetensors")

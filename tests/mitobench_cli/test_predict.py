@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from mitobench.matched_labels import match_labels
 from mitobench.plugins import Plugins
@@ -101,6 +102,14 @@ def test_overlays_and_rois_are_written_where_asked_for(mitobench, images, tmp_pa
     assert sorted(p.name for p in (tmp_path / "out/rois").iterdir()) == [f"im{n}.zip" for n in "123"]
 
 
+def test_an_overlay_of_a_dark_image_shows_it_with_its_contrast_stretched(mitobench, images, tmp_path):
+    for path in images.iterdir():
+        tifffile.imwrite(path, tifffile.imread(path) // 5)
+    mitobench("predict", images, *TOY, "--out", "out", "--overlay")
+    overlay = np.asarray(Image.open(tmp_path / "out/overlays/im1.png"))
+    assert (overlay[0, 0].tolist(), overlay[15, 10].tolist()) == ([0, 0, 0], [255, 255, 255])
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -179,6 +188,26 @@ def test_the_best_of_a_run_is_put_to_work_on_images_like_those_that_it_was_score
         "run",
     )
     assert mitobench("predict", images, "--from", "run", "--best", "mSA", "--out", "o").code == 2
+
+
+def test_label_images_of_another_tool_that_scored_best_are_passed_over_and_that_is_said(mitobench, images, tmp_path):
+    base = ("run", "--data", "toy-discs:size=32", "--metric", "toy-overlap")
+    mitobench(*base, "--segmenter", "toy-threshold", "--out", "other")
+    (made,) = (tmp_path / "other/predictions").glob("*/")
+    given = ("--segmenter", f"predictions:folder='{made}',name=Other", "--segmenter", "toy-threshold:threshold=150")
+    assert mitobench(*base, *given, "--out", "run").code == 0
+    result = mitobench("predict", images, "--from", "run", "--out", "out")
+    assert result.code == 0
+    assert "passed over: Other (predictions)" in result.err
+    assert "none + toy-threshold:threshold=150" in result.err
+
+
+def test_an_export_is_no_run_to_take_components_from(mitobench, images, tmp_path):
+    (tmp_path / "x.zip").touch()
+    result = mitobench("predict", images, "--from", "x.zip", "--out", "out")
+    assert result.code == 2
+    assert "needs the run folder" in result.err
+    assert "not an export" in result.err
 
 
 def test_a_run_s_weights_that_have_changed_are_refused(mitobench, images, tmp_path):

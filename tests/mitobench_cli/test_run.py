@@ -326,3 +326,11 @@ def test_without_data_a_few_generated_images_are_used_and_that_is_said(mitobench
     assert result.code == 0
     assert "no --data: generated images, synthetic:kind=em,n=8; name your own with --data" in result.err
     assert "synthetic:kind=em,n=8" in result.out
+
+
+def test_a_folder_in_place_of_a_data_source_is_answered_with_the_spec_that_reads_it(mitobench, tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / "mine" / part).mkdir(parents=True)
+    result = mitobench("plan", "--data", f"{tmp_path / 'mine'}/", "--segmenter", "toy-threshold")
+    assert result.code == 2
+    assert f"folder:root={tmp_path / 'mine'}" in result.err

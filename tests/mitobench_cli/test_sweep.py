@@ -141,7 +141,8 @@ def test_evaluating_what_was_learnt_from_is_said(sweep):
     found = json.loads(result.out)
     assert found["sizes"] == [1, 2]
     assert (
-        "warning: in-domain: the segmenter's weights were trained on 2 of the 2 evaluated source images" in result.err
+        "warning: in-domain: the segmenter's weights were trained on these very images: 2 of the 2 evaluated source images"
+        in result.err
     )
 
 

@@ -100,6 +100,19 @@ def test_without_a_terminal_progress_is_a_line_now_and_then_and_one_at_the_end(c
     assert capsys.readouterr().err == "5/5 images cell\n"
 
 
+def test_without_a_terminal_what_takes_long_shows_its_state_again_and_again(capsys):
+    assert ProgressLine("images").every == 10
+    with ProgressLine("images", every=0.05) as line:
+        time.sleep(0.12)
+        line.update(1, 100, "cell")
+        time.sleep(0.3)
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == "no images done yet, 0 s so far"
+    assert shown.count("1/100 images cell, 0 s so far") >= 2
+    time.sleep(0.12)
+    assert not capsys.readouterr().err, "nothing comes after the end"
+
+
 def test_in_a_terminal_progress_is_a_live_line_that_takes_hostile_names_literally(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with ProgressLine("images") as line:

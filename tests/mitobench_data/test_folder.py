@@ -99,6 +99,14 @@ def test_labels_without_an_image_are_an_error_unless_skipped(build, root):
     assert ids(build("folder", root=str(root), skip_unpaired=True)) == ["a"]
 
 
+def test_names_that_differ_are_shown_side_by_side(build, root):
+    add(root, "a")
+    add(root, "b", labels=False)
+    add(root, "b_mask", image=False)
+    with pytest.raises(DataError, match=r"equal but for the suffix \(here images/b\.tif and labels/b_mask\.tif\)"):
+        build("folder", root=str(root))
+
+
 def test_nothing_that_pairs_is_an_error(build, root):
     add(root, "a", labels=False)
     add(root, "b", image=False)

@@ -140,6 +140,26 @@ def test_a_missing_file_stops_the_run_before_anything_is_computed(bench, write):
         bench.run("wrong", Spec("predictions", {"folder": str(folder), "suffix": "_masks"}))
 
 
+def test_a_refused_run_leaves_no_cell_behind(bench, write):
+    folder = write(**{f"disc{i}_masks.tif": np.zeros((48, 48), np.uint8) for i in range(6)})
+    bench.run("run", "toy-threshold")
+    before = RunFolder.open(bench.base / "run").record()
+    with pytest.raises(DataError, match="say with suffix="):
+        bench.run("run", Spec("predictions", {"folder": str(folder)}))
+    assert RunFolder.open(bench.base / "run").record() == before
+    named = {"folder": str(folder), "suffix": "_masks", "name": "Other"}
+    assert set(bench.rows(bench.run("run", Spec("predictions", named)))) == {"toy-threshold", "Other (predictions)"}
+
+
+def test_label_images_that_count_as_empty_are_disclosed(bench, write):
+    folder = write(**{f"disc{i}.tif": np.zeros((48, 48), np.uint8) for i in range(4)})
+    spec = Spec("predictions", {"folder": str(folder), "name": "Other", "missing": "empty"})
+    (row,) = bench.rows(bench.run("run", spec)).values()
+    assert any("images without a label image count as images in which nothing was found" in note for note in row.notes)
+    (row,) = bench.rows(bench.run("all", Spec("predictions", {"folder": str(folder)}), limit=4)).values()
+    assert not any("nothing was found" in note for note in row.notes)
+
+
 def test_predictions_for_one_of_two_data_sources_are_refused_with_their_names(bench, write):
     folder = write(**{f"disc{i}.tif": np.zeros((48, 48), np.uint8) for i in range(2)})
     with pytest.raises(DataError, match=r"no label image for 1 of 3 images, such as 'disc2'"):

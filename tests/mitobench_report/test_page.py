@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mitobench.ranking.leaderboard import build_leaderboard
-from mitobench.ranking.standings import Leaderboard, MeanRank, MeanRanks
+from mitobench.ranking.standings import Badge, Leaderboard, MeanRank, MeanRanks
 from mitobench_report.page.datasets import rank_rows
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -140,6 +140,15 @@ def test_hostile_labels_of_components_and_notes_stay_text(pages, toy_run):
     assert "</script><svg onload=alert(1)>\\x1b[31m\\u202e" in page.text
 
 
+def test_the_heading_of_a_board_is_the_whole_label_of_its_data_source(pages, toy_run):
+    board = build_leaderboard(pages.evidence(toy_run), resamples=0)
+    table = replace(board.tables[0], title="folder:images=images,labels=labels: automatic")
+    page = pages.render(toy_run, board=Leaderboard(tables=(table,)))
+    for heading in (r'<h2 id="board-1-title">(.*?)</h2>', r"<h3>(<bdi>folder.*?)</h3>"):
+        assert re.sub("<.*?>", "", re.search(heading, page)[1]).startswith("folder:images=images, labels=labels ")
+    assert page.count("Contrast stretched for display") == 1
+
+
 def test_automatic_and_oracle_cells_have_boards_of_their_own(parsed):
     assert len(parsed.of("section", **{"class": "board"})) == 4
     assert "toy-oracle × toy-flood" in parsed.text
@@ -242,9 +251,41 @@ def test_cells_that_cannot_be_told_apart_share_a_bar(pages, toy_run):
     assert "Friedman's test, p = 0.01." in page.text
 
 
-def test_without_cells_that_are_ranked_everywhere_the_reason_takes_the_diagram_s_place(pages, toy_run):
+def test_without_cells_that_are_ranked_everywhere_the_page_has_no_mean_ranks(pages, toy_run):
     board = build_leaderboard(pages.evidence(toy_run), resamples=0)
     mean_ranks = ranks(None, None, remark="no cell saw both")
     page = Page(pages.render(toy_run, board=replace(board, mean_ranks=(mean_ranks,))))
+    assert not page.of("section", id="ranks")
+    assert not page.of("a", href="#ranks")
+
+
+def test_where_tables_are_ranked_by_different_scores_the_reason_takes_the_diagram_s_place(pages, toy_run):
+    board = build_leaderboard(pages.evidence(toy_run), resamples=0)
+    undecided = replace(ranks(remark="ranked by different columns"), primary="")
+    page = Page(pages.render(toy_run, board=replace(board, mean_ranks=(undecided,))))
     assert not page.of("div", **{"data-chart": "ranks"})
-    assert "No cell is ranked on every data source: no cell saw both." in page.text
+    assert "No cell is ranked on every data source: ranked by different columns." in page.text
+
+
+def test_the_card_of_the_best_cell_shows_its_badges(pages, toy_run):
+    board = build_leaderboard(pages.evidence(toy_run), resamples=0)
+    found = (Badge(name="oracle", explanation="from the reference"), Badge(name="in-domain", explanation="<seen>"))
+    tables = [
+        replace(table, rows=tuple(replace(row, badges=found if row.rank == 1 else ()) for row in table.rows))
+        for table in board.tables
+    ]
+    text = pages.render(toy_run, board=replace(board, tables=tuple(tables)), images=0, compare=0)
+    _, *cards = text.partition('<ul class="winners">')[2].partition("</ul>")[0].split("<li>")
+    assert len(cards) == len(tables)
+    for table, card in zip(tables, cards, strict=True):
+        badges = Page(f"<p>{card.partition('</li>')[0]}</p>").of("span", **{"class": "badge"})
+        best = sum(row.rank == 1 for row in table.rows)
+        shown = ["<seen>"] if table.oracle else ["from the reference", "<seen>"]
+        assert [badge["title"] for badge in badges] == shown * best
+
+
+def test_the_primary_score_is_the_first_column_of_the_page_s_table(pages, toy_run):
+    board = build_leaderboard(pages.evidence(toy_run), resamples=0, primary="mSA")
+    page = pages.render(toy_run, board=board, images=0, compare=0)
+    titles = re.findall(r'<button type="button" data-best="[a-z]+">([^<]+)</button>', page)
+    assert [titles[0], titles.count("mSA")] == ["mSA", len(board.tables)]

@@ -1,6 +1,7 @@
 """The page in a real Chromium: charts are drawn, controls work by mouse and keyboard, nothing leaves the page."""
 
 import io
+import re
 import shutil
 
 import numpy as np
@@ -174,6 +175,21 @@ def test_a_tile_opens_in_the_comparison(open_page, address):
     button.click()
     assert page.get_by_label("Image", exact=True).locator("option:checked").inner_text() == image
     assert page.get_by_label("Left", exact=True).input_value() == button.get_attribute("data-look")
+
+
+def test_the_numbers_of_the_heat_map_have_three_decimals_and_its_labels_touch_nothing(open_page, address):
+    page = open_page(address)
+    plot = page.locator("#board-1 .plot[data-chart=matrix]")
+    plot.scroll_into_view_if_needed()
+    plot.locator("svg").wait_for()
+    numbers = plot.locator(".mark-text.layer_1_marks text").all_text_contents()
+    assert numbers
+    assert all(re.fullmatch(r"-?\d+\.\d{3}", number) for number in numbers), numbers
+    tiles = [tile.bounding_box() for tile in plot.locator(".mark-rect path").all()]
+    labels = [label.bounding_box() for label in plot.locator(".role-axis-label text").all()]
+    beside = [label for label in labels if label["y"] < max(tile["y"] + tile["height"] for tile in tiles)]
+    assert beside
+    assert all(label["x"] + label["width"] <= min(tile["x"] for tile in tiles) - 4 for label in beside)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -89,6 +89,13 @@ def test_mask_prompts_are_see_through():
     assert ((picture[..., 3] > 60) & (picture[..., 3] < 120)).any()
 
 
+def test_a_dark_image_is_shown_with_its_contrast_stretched():
+    image = np.linspace(0, 50, 128 * 128).astype(np.uint8).reshape(128, 128)
+    shown = np.asarray(Image.open(io.BytesIO(image_layer(image, Frame(128, 128)))))
+    assert shown.max() > 240
+    assert np.abs(shown.astype(float) - image * 5.1).mean() < 4
+
+
 def test_the_image_is_grey_where_it_was_grey_and_small():
     image = np.random.default_rng(0).integers(0, 255, (256, 256), np.uint8)
     picture = Image.open(io.BytesIO(image_layer(image, Frame(256, 256))))

@@ -274,10 +274,11 @@ def test_json_is_ascii_so_that_nothing_in_it_reaches_a_terminal(render):
 @pytest.mark.parametrize("name", ["table", "md"])
 def test_readers_see_who_cannot_be_told_from_the_first(render, name):
     text = html.unescape(render(name, Leaderboard(tables=(TESTED,))))
-    assert "not distinguishable from rank 1: none x sam (tested: sign-flip permutation over 8 groups)" in text
+    assert "not distinguishable from rank 1 by F1@0.5: none x sam (tested: sign-flip permutation over 8 groups)" in text
     (pair,) = TESTED.comparisons
     clear = replace(TESTED, comparisons=(replace(pair, p_corrected=0.01),))
-    assert "not distinguishable from rank 1: none of the others" in render(name, Leaderboard(tables=(clear,)))
+    text = html.unescape(render(name, Leaderboard(tables=(clear,))))
+    assert "not distinguishable from rank 1 by F1@0.5: none of the others" in text
 
 
 @pytest.mark.parametrize("name", ["table", "md"])
@@ -324,6 +325,24 @@ def test_mean_ranks_are_a_table_of_their_own(render):
     markdown = render("md", board)
     assert "| 1.5 [1-2] | `none` | `unet:threshold=0.3` | 1 | 2 |" in markdown
     assert "| - | `grid` | `sam` | seen | - |" in markdown
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+def test_mean_ranks_that_no_cell_has_are_left_out_unless_another_primary_score_would_help(render, name):
+    nobody = replace(RANKS, rows=RANKS.rows[1:], remark="no cells ranked on all 2 data sources")
+    text = render(name, Leaderboard(tables=(TABLE,), mean_ranks=(nobody,)))
+    assert text == render(name, Leaderboard(tables=(TABLE,)))
+    undecided = replace(RANKS, primary="", rows=(), remark="ranked by different columns; choose one")
+    assert "choose one" in render(name, Leaderboard(tables=(TABLE,), mean_ranks=(undecided,)))
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+@pytest.mark.parametrize("scores", ["headline", "all"])
+def test_the_primary_score_is_the_first_column_headline_or_not(render, name, scores):
+    text = html.unescape(render(name, Leaderboard(tables=(replace(TABLE, primary="SA@0.95"),)), scores=scores))
+    header = next(line for line in text.splitlines() if "prompter" in line)
+    assert header.index("SA@0.95") < header.index("F1@0.5") < header.index("HD95")
+    assert "SA@0.95" not in html.unescape(render(name, scores="headline"))
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])

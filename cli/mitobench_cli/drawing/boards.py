@@ -23,6 +23,7 @@ from mitobench.overlays import (
     draw_outlines,
     draw_prompts,
     enlarge,
+    stretched,
 )
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample
@@ -97,8 +98,7 @@ class View:
         image: (H, W) or (H, W, 3).
         pixel_size_nm: (y, x), or None.
         side: pixels that the longer side of the enlarged picture has, about.
-        stretch: show the image's own range of intensities, but for the darkest and lightest thousandth of the pixels, as the
-            whole range from black to white.
+        stretch: whether contrast is stretched for display; see :func:`mitobench.overlays.stretched`.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class View:
     ) -> None:
         self._scale = max(1, round(side / max(image.shape[:2])))
         picture = as_rgb(image)
-        self._picture = enlarge(_stretched(picture) if stretch else picture, self._scale)
+        self._picture = enlarge(stretched(picture) if stretch else picture, self._scale)
         self._width = max(1, round(max(self._picture.shape[:2]) / _LINES_PER_SIDE))
         self._shrink = max(1, round(max(self._picture.shape[:2]) / (2 * side)))
         self._pixel = None if pixel_size_nm is None else pixel_size_nm[1] * self._shrink / self._scale
@@ -175,15 +175,6 @@ def counted(count: int, noun: str) -> str:
     ('1 object', '2 objects')
     """
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _stretched(picture: Picture) -> Picture:
-    """All channels on one scale, from the darkest to the lightest thousandth of the values; as it is where there is no range."""
-    low, high = (float(v) for v in np.quantile(picture, (0.001, 0.999)))
-    if high <= low:
-        return picture
-    table = np.clip(np.rint((np.arange(256) - low) * 255 / (high - low)), 0, 255).astype(np.uint8)
-    return np.asarray(table[picture], np.uint8)
 
 
 def _shrunk(picture: Picture, factor: int) -> Picture:

@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 
     from mitobench.ranking.standings import Column, LeaderboardRow, ScoreCell
 
-__all__ = ["interval_chart", "threshold_chart", "training_chart"]
+__all__ = ["curve_title", "interval_chart", "threshold_chart", "training_chart"]
 
 _LINE = TEXT * 1.3 / 72
 _MOST_COLUMNS = 4
+_CURVES = {
+    "score": "score that chooses the epoch",
+    "dice": "Dice",
+    "iou": "IoU",
+    "f1": "F1",
+    "ap50": "AP@0.5",
+    "ap50_95": "AP@0.5:0.95",
+}
 _Row = tuple[str, "LeaderboardRow", bool]
 
 
@@ -99,55 +107,103 @@ def threshold_chart(data: DataCells, score: str = "F1") -> "Figure | None":
 def training_chart(histories: Mapping[str, Mapping[str, Sequence[float | None]]]) -> "Figure | None":
     """Training curves: losses in the upper panels, validated scores in the lower ones, a column for each checkpoint.
 
+    A name has one look in all panels; the legend stands below them.
+
     Args:
         histories: by the checkpoint's name, its card's ``history``.
     """
     known = {name: curves for name, curves in histories.items() if len(curves.get("epoch", ())) > 0}
     if not known:
         return None
+    drawn_names = list(dict.fromkeys(n for curves in known.values() for n in curves if _is_loss(n) is not None))
+    looks = dict(zip(drawn_names, cycle(LINES), strict=False))
     with styled():
         columns = min(3, len(known))
         blocks = -(-len(known) // columns)
-        panel, tall, head = min(3.2, (PAGE_WIDTH - 0.1) / columns), 1.5, 0.35
-        block = head + 2 * tall + 0.75
-        width, height = panel * columns + 0.1, block * blocks
-        drawn = figure(width, height)
+        width = min(PAGE_WIDTH, 3.4 * columns)
+        drawn = figure(width, 3.6 * blocks + 0.5)
+        drawn.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
+        grid = drawn.subplots(2 * blocks, columns, squeeze=False)
+        for axes in grid.flat:
+            axes.set_visible(False)
         for number, (name, curves) in enumerate(known.items()):
-            x = (0.5 + (number % columns) * panel) / width
-            top = height - (number // columns) * block - head
-            wide = (panel - 0.6) / width
-            losses = drawn.add_axes((x, (top - tall) / height, wide, tall / height))
-            scores = drawn.add_axes((x, (top - 2 * tall - 0.25) / height, wide, tall / height))
-            losses.set_title(wrap(name, panel - 0.6, lines=2, size=TEXT + 1))
-            _draw_curves(losses, curves, losses=True)
-            _draw_curves(scores, curves, losses=False)
+            block, column = divmod(number, columns)
+            losses, scores = grid[2 * block, column], grid[2 * block + 1, column]
+            losses.set_title(wrap(name, width / columns - 0.7, lines=2, size=TEXT + 1))
+            _draw_curves(losses, curves, looks, losses=True)
+            _draw_curves(scores, curves, looks, losses=False)
             losses.tick_params(labelbottom=False)
             scores.set_xlabel("epoch")
-            if number % columns == 0:
+            if column == 0:
                 losses.set_ylabel("loss")
                 scores.set_ylabel("validation score")
+        _legend_below(drawn, width)
         return drawn
 
 
-def _draw_curves(axes: "Axes", curves: Mapping[str, Sequence[float | None]], *, losses: bool) -> None:
+def curve_title(name: str) -> str:
+    """What a curve of a checkpoint's history is called in a chart.
+
+    >>> curve_title("loss"), curve_title("validation_dice_box"), curve_title("validation_ap50_95"), curve_title("box_loss")
+    ('loss', 'Dice, box prompts', 'AP@0.5:0.95', 'box loss')
+    """
+    plain = name.removeprefix("validation_")
+    if plain in _CURVES:
+        return _CURVES[plain]
+    score, _, prompt = plain.rpartition("_")
+    if prompt in ("box", "point", "mask") and score:
+        return f"{_CURVES.get(score, score.replace('_', ' '))}, {prompt} prompts"
+    return plain.replace("_", " ")
+
+
+def _is_loss(name: str) -> bool | None:
+    """Whether a curve is a loss, or a validated score; None if neither."""
+    if name == "epoch":
+        return None
+    return True if "loss" in name else False if name.startswith("validation_") else None
+
+
+def _draw_curves(
+    axes: "Axes",
+    curves: Mapping[str, Sequence[float | None]],
+    looks: Mapping[str, tuple[str, str, str]],
+    *,
+    losses: bool,
+) -> None:
     """The curves that are losses, or those that are validated scores; the best score's epoch is marked."""
+    axes.set_visible(True)
     epochs = np.array(curves["epoch"], np.float64)
     chosen = {
         name: np.array([np.nan if v is None else v for v in values], np.float64)
         for name, values in curves.items()
-        if name != "epoch" and ("loss" in name) == losses and (losses or name.startswith("validation_"))
+        if _is_loss(name) is losses
     }
-    for (name, values), (colour, marker, dash) in zip(chosen.items(), cycle(LINES), strict=False):
+    for name, values in chosen.items():
+        colour, marker, dash = looks[name]
         shown = marker if len(epochs) <= 40 else None
-        axes.plot(epochs, values, color=colour, marker=shown, linestyle=dash, label=name.removeprefix("validation_"))
+        label = f"validation {curve_title(name)}" if losses and name.startswith("validation_") else curve_title(name)
+        # the score may equal one of the others: it lies beneath them, broad and pale
+        beneath: Any = {"linewidth": 3.5, "alpha": 0.45, "zorder": 1.5} if name == "validation_score" else {}
+        axes.plot(epochs, values, color=colour, marker=shown, linestyle=dash, label=label, **beneath)
     if not losses and np.isfinite(best := chosen.get("validation_score", np.full(1, np.nan))).any():
         chosen_epoch = epochs[int(np.nanargmax(best))]
         axes.axvline(chosen_epoch, color="#555555", linewidth=1.0, linestyle=":", zorder=0.5, label="kept epoch")
-    if chosen:
-        axes.legend(loc="best", handlelength=1.6, borderaxespad=0.3, frameon=True, edgecolor="none", framealpha=0.8)
     margin = 0.5 if len(epochs) == 1 else 0.03 * (epochs[-1] - epochs[0])
     axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
     axes.locator_params(axis="x", integer=True)
+
+
+def _legend_below(drawn: "Figure", width: float) -> None:
+    """One legend of all panels below them, in as many columns as the figure is wide enough for."""
+    entries: dict[str, Any] = {}
+    for axes in drawn.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in entries}
+    if entries:
+        each = max(text_width(label) for label in entries) + 0.6
+        columns = max(1, min(len(entries), int((width - 0.2) / each)))
+        place: Any = {"loc": "outside lower center", "ncols": columns, "handlelength": 2.4}
+        drawn.legend(entries.values(), entries.keys(), **place)
 
 
 def _draw_intervals(axes: "Axes", column: "Column", rows: Sequence[_Row], places: Sequence[float], tall: float) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mitobench.components import ComponentPlan, plan_component
+from mitobench.components import ComponentPlan, plan_component, reference_spec
 from mitobench.descriptors import Kind
-from mitobench.errors import MissingError, UsageError
+from mitobench.errors import MissingError, MitobenchError, UsageError
 from mitobench.plugins import Plugins
 from mitobench.ranking.evidence import Evidence
 from mitobench.ranking.leaderboard import build_leaderboard
@@ -33,6 +34,7 @@ class Winner:
         column, value: what it is the best by, and its score.
         record: what ``run.json`` says about it.
         side: the longest of the images that it was scored on, in pixels, or None where unknown.
+        passed_over: the segmenters of better cells that hold segmentations of given images only, and so have none of others.
     """
 
     run: str
@@ -42,10 +44,13 @@ class Winner:
     value: float | None
     record: Mapping[str, Any]
     side: int | None
+    passed_over: tuple[str, ...] = ()
 
 
 def best_cell(folder: RunFolder, plugins: Plugins, *, column: str | None = None, data: str | None = None) -> Winner:
-    """The first-ranked cell of a run: complete, without oracle prompts.
+    """The first-ranked cell of a run that can segment other images: complete, without oracle prompts.
+
+    What is left out besides is a segmenter of finished segmentations (:class:`mitobench.interfaces.ImageBoundSegmenter`).
 
     Args:
         folder: the run.
@@ -54,16 +59,25 @@ def best_cell(folder: RunFolder, plugins: Plugins, *, column: str | None = None,
         data: the data source's label or title, needed where the run holds several.
 
     Raises:
-        UsageError: no such column or data source, several data sources and none named, no complete automatic cell.
+        UsageError: no such column or data source, several data sources and none named, no complete automatic cell, or only
+            such of finished segmentations.
     """
     evidence = Evidence([folder], plugins)
     leaderboard = build_leaderboard(evidence, primary=column, resamples=0)
     table = _table([t for t in leaderboard.tables if not t.oracle], data, folder)
-    row = next((row for row in table.rows if row.rank == 1), None)
-    if row is None:
+    ranked = [row for row in table.rows if row.rank is not None]
+    if not ranked:
         raise UsageError(
             f"{folder.path}: no cell on {table.data!r} has seen all images without error; run `mitobench run` again to complete it."
         )
+    bound = list(takewhile(lambda row: _image_bound(evidence.cells[row.cell].record["segmenter"], plugins), ranked))
+    passed_over = tuple(row.segmenter for row in bound)
+    if len(bound) == len(ranked):
+        raise UsageError(
+            f"{folder.path}: every complete cell on {table.data!r} holds finished segmentations of the run's own images "
+            f"({', '.join(passed_over)}) and can segment no others; run a segmenter, or name one with --segmenter."
+        )
+    row = ranked[len(bound)]
     cell = evidence.cells[row.cell]
     score = row.scores.get(table.primary)
     return Winner(
@@ -74,6 +88,7 @@ def best_cell(folder: RunFolder, plugins: Plugins, *, column: str | None = None,
         value=score.value if score is not None else None,
         record=cell.record,
         side=_largest(cell.table.sides),
+        passed_over=passed_over,
     )
 
 
@@ -108,6 +123,15 @@ def take_up(winner: Winner, part: Kind, plugins: Plugins, store: WeightsStore) -
     raise UsageError(
         f"{part} {record['label']}: the files or options that it reads are not what they were when {winner.run} was made. Run again."
     )
+
+
+def _image_bound(record: Mapping[str, Any], plugins: Plugins) -> bool:
+    """Whether a segmenter's class checks images, as one of finished segmentations does. False where it cannot be imported."""
+    try:
+        target = plugins.find("segmenter", reference_spec(record["identity"]["component"])).target()
+    except MitobenchError:  # taking it up says why
+        return False
+    return callable(getattr(target, "check_images", None))
 
 
 def _table(tables: list[LeaderboardTable], data: str | None, folder: RunFolder) -> LeaderboardTable:

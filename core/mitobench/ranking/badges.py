@@ -72,7 +72,7 @@ def _in_domain(part: str, cell: CellEvidence) -> Iterator[Badge]:
     if seen:
         yield Badge(
             name="in-domain",
-            explanation=f"the {part}'s weights were trained on {len(seen)} of the {len(evaluated)} evaluated source images",
+            explanation=f"the {part}'s weights were trained on these very images: {len(seen)} of the {len(evaluated)} evaluated source images",
         )
 
 

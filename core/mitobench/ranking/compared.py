@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mitobench.ranking.standings import Column
+from mitobench.ranking.standings import Badge, Column
 
 __all__ = ["EQUAL", "CellComparison", "ColumnComparison", "Side"]
 
@@ -13,12 +13,13 @@ EQUAL = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two cells: its run, its key, its labels."""
+    """One of the two cells: its run, its key, its labels, and what a reader must know of it."""
 
     run: str
     cell: str
     prompter: str
     segmenter: str
+    badges: tuple[Badge, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

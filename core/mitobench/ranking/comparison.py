@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mitobench.errors import UsageError
 from mitobench.interfaces import Metric
+from mitobench.ranking.badges import badges_of
 from mitobench.ranking.compared import EQUAL, CellComparison, ColumnComparison, Side
 from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.pairs import too_few
@@ -216,4 +217,5 @@ def _side(cell: CellEvidence) -> Side:
         cell=cell.key,
         prompter=str(cell.record["prompter"]["label"]),
         segmenter=str(cell.record["segmenter"]["label"]),
+        badges=badges_of(cell),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mitobench.errors import UsageError
+from mitobench.options import suggest
 from mitobench.ranking.columns import cell_scores, make_columns
 from mitobench.ranking.evidence import CellEvidence, Evidence
 from mitobench.ranking.mean_ranks import RankedSource, rank_over_sources
@@ -125,7 +126,10 @@ def _primary(columns: Sequence[Column], wanted: str | None) -> Column | None:
         for column in columns:
             if column.name.lower() == wanted.lower():
                 return column
-        raise UsageError(f"no column {wanted!r} to rank by. There are: {', '.join(c.name for c in columns) or 'none'}.")
+        names = [column.name for column in columns]
+        longer = [name for name in names if name.lower().startswith(wanted.lower())]
+        meant = f" Did you mean {longer[0]!r}?" if longer else suggest(wanted, names)
+        raise UsageError(f"no column {wanted!r} to rank by.{meant} There are: {', '.join(names) or 'none'}.")
     return next((c for c in columns if c.headline), columns[0] if columns else None)
 
 

@@ -44,7 +44,8 @@ def pair_cells(
         pairs of keys, and the names of the cells that have no partner.
 
     Raises:
-        UsageError: the sides have no data source in common, no cells that belong together, or are one and the same cell.
+        UsageError: the sides have no data source in common, no cells that belong together, are one and the same cell, or one
+            of them names several cells for the single one of the other.
     """
     sides = [_by_data(*side) for side in (first, second)]
     shared = [data for data in sides[0] if data in sides[1]]
@@ -58,6 +59,7 @@ def pair_cells(
         (one, two) for one, two in pairs if one is not two and (one.folder.path, one.key) != (two.folder.path, two.key)
     ]
     if not pairs:
+        _check_unambiguous([(sides[0][data], sides[1][data]) for data in shared])
         names = "; ".join(dict.fromkeys(_names(c)[0] for side in sides for cells in side.values() for c in cells))
         raise UsageError(
             f"nothing to compare: name two different cells, as RUN:CELL, or two runs that hold the same cell. There are: {names}."
@@ -65,6 +67,18 @@ def pair_cells(
     used = {id(cell) for pair in pairs for cell in pair}
     alone = [c for side in sides for cells in side.values() for c in cells if id(c) not in used]
     return [(one.key, two.key) for one, two in pairs], list(dict.fromkeys(_names(c)[0] for c in alone))
+
+
+def _check_unambiguous(opposed: Sequence[tuple[Sequence[CellEvidence], Sequence[CellEvidence]]]) -> None:
+    """Raise UsageError where, on one data source, a side names several cells and the other a single one."""
+    for sides in opposed:
+        for which, cells, others in zip(("first (A)", "second (B)"), sides, reversed(sides), strict=True):
+            if len(cells) > len(others) == 1:
+                named = "; ".join(f"{_names(cell)[0]} (cell {cell.key[:8]})" for cell in cells)
+                raise UsageError(
+                    f"the {which} is ambiguous: it matches {len(cells)} cells on {cells[0].record['data']['label']}: {named}. "
+                    "Name one of them as PROMPTER x SEGMENTER, or by the beginning of its key."
+                )
 
 
 def _by_data(evidence: Evidence, keys: Collection[str]) -> dict[str, list[CellEvidence]]:

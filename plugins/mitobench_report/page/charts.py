@@ -87,14 +87,16 @@ def _distributions() -> Any:
 def _matrix() -> Any:
     base = _of_score("scores").encode(
         x=alt.X(
-            "prompter:N", title="prompter", axis=alt.Axis(labelAngle=-30, labelLimit=120, domain=False, ticks=False)
+            "prompter:N",
+            title="prompter",
+            axis=alt.Axis(labelAngle=-45, labelLimit=120, labelPadding=6, domain=False, ticks=False),
         ),
-        y=alt.Y("segmenter:N", title=None, axis=alt.Axis(domain=False, ticks=False)),
+        y=alt.Y("segmenter:N", title=None, axis=alt.Axis(domain=False, ticks=False, labelPadding=8)),
         tooltip=_tooltip("low", "high"),
     )
     shade = alt.Opacity("level:Q", scale=alt.Scale(domain=[0, 1], range=[0.06, 1]), legend=None)
     text = alt.condition("datum.level > 0.55", alt.value("var(--on-accent)"), alt.value(_INK))
-    numbers = base.mark_text(fontSize=12).encode(text=alt.Text("value:Q", format=".3~g"), color=text)
+    numbers = base.mark_text(fontSize=12).encode(text=alt.Text("value:Q", format=".3f"), color=text)
     return alt.layer(base.mark_rect(cornerRadius=3, color="var(--accent)").encode(opacity=shade), numbers)
 
 

@@ -61,7 +61,7 @@ class HtmlPage:
                 styles=[as_script(text, "style") for text in styles],
                 leaderboard=leaderboard,
                 boards=boards,
-                ranks=[(ranks, rank_rows(ranks)) for ranks in leaderboard.mean_ranks],
+                ranks=[(ranks, rank_rows(ranks)) for ranks in wording.shown_mean_ranks(leaderboard)],
                 cells=cells,
                 ids=ids,
                 rows={(cell.row.cell, image.image): image.id for cell in cells for image in cell.images},
@@ -145,7 +145,7 @@ def _environment() -> Environment:
     )
     words = (
         *(wording.number, wording.cost_text, wording.cost_title),
-        *(wording.column_title, wording.images_text),
+        *(wording.column_title, wording.ordered_columns, wording.images_text),
     )
     environment.globals |= {function.__name__: function for function in words}
     environment.globals |= {

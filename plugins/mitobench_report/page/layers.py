@@ -18,6 +18,7 @@ from mitobench.overlays import (
     draw_prompts,
     line_width,
     outline,
+    stretched,
 )
 from mitobench.prompts import Prompts
 
@@ -72,8 +73,8 @@ class Frame:
 
 
 def image_layer(image: NDArray[np.uint8], frame: Frame) -> bytes:
-    """The image, uint8 (H, W) or (H, W, 3), as JPEG; small images keep their size, the page enlarges them."""
-    picture = Image.fromarray(as_rgb(image) if image.ndim == 3 else image)
+    """The image, uint8 (H, W) or (H, W, 3), as JPEG, its contrast stretched; the page enlarges small ones."""
+    picture = Image.fromarray(stretched(as_rgb(image) if image.ndim == 3 else image))
     if frame.scale < 1:
         picture = picture.resize(frame.shape[::-1], Image.Resampling.BOX)
     buffer = io.BytesIO()

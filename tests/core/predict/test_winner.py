@@ -55,6 +55,25 @@ def test_an_oracle_never_wins(run, bench):
     assert taken_up(best_cell(folder, bench.plugins), bench)[0].label == "toy-centres:threshold=200"
 
 
+def test_finished_segmentations_of_the_run_s_images_are_passed_over(run, bench, tmp_path):
+    bench.run(tmp_path / "other", metrics=("toy-overlap",))
+    (made,) = (tmp_path / "other" / "predictions").glob("*/")
+    given = f"predictions:folder='{made}',name=Other"
+    folder = run(segmenters=(given, "toy-threshold:threshold=150"))
+    assert bench.leaderboard(folder.path).tables[0].rows[0].segmenter == "Other (predictions)"
+    winner = best_cell(folder, bench.plugins)
+    assert winner.record["segmenter"]["label"] == "toy-threshold:threshold=150"
+    assert winner.passed_over == ("Other (predictions)",)
+
+
+def test_a_run_of_finished_segmentations_alone_has_no_winner(run, bench, tmp_path):
+    bench.run(tmp_path / "other", metrics=("toy-overlap",))
+    (made,) = (tmp_path / "other" / "predictions").glob("*/")
+    folder = run(segmenters=(f"predictions:folder='{made}',name=Other",))
+    with pytest.raises(UsageError, match=r"finished segmentations.*\(Other \(predictions\)\)"):
+        best_cell(folder, bench.plugins)
+
+
 def test_a_run_of_oracles_alone_has_no_winner(run, bench):
     folder = run(prompters=("toy-oracle",), segmenters=("toy-flood",))
     with pytest.raises(UsageError, match="only oracle prompts"):

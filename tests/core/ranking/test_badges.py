@@ -33,7 +33,7 @@ def test_weights_without_a_past_have_no_badge(badges):
 
 def test_weights_that_saw_the_evaluated_images_are_in_domain(badges):
     assert badges(trained_on=[0, 1]) == {
-        "in-domain": "the segmenter's weights were trained on 2 of the 4 evaluated source images"
+        "in-domain": "the segmenter's weights were trained on these very images: 2 of the 4 evaluated source images"
     }
 
 

@@ -41,6 +41,13 @@ def test_another_column_ranks_when_asked_and_an_unknown_one_is_refused(bench, tm
         bench.leaderboard(tmp_path / "run", primary="AP")
 
 
+def test_the_beginning_of_a_column_s_name_is_answered_with_the_column(bench, tmp_path):
+    bench.run(tmp_path / "run", metrics=("instance",))
+    for wanted in ("F1", "f1"):
+        with pytest.raises(UsageError, match=r"no column '[fF]1' to rank by\. Did you mean 'F1@0\.5'\? There are: "):
+            bench.leaderboard(tmp_path / "run", primary=wanted)
+
+
 def test_one_group_resamples_images_and_says_so_and_few_groups_are_too_few(bench, tmp_path):
     bench.run(tmp_path / "one")
     assert (
@@ -159,7 +166,10 @@ def test_weights_trained_on_the_evaluated_images_are_shown(bench, tmp_path):
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     (badge,) = bench.leaderboard(tmp_path / "run").tables[0].rows[0].badges
     assert badge.name == "in-domain"
-    assert badge.explanation == "the segmenter's weights were trained on 2 of the 6 evaluated source images"
+    assert (
+        badge.explanation
+        == "the segmenter's weights were trained on these very images: 2 of the 6 evaluated source images"
+    )
 
 
 def test_json_without_costs_depends_on_results_alone(bench, tmp_path):
