@@ -18,7 +18,8 @@ from mitobench_cli.interrupts import orderly_stop
 from mitobench_cli.matrix import SpecType, device_option, offline_option
 from mitobench_cli.progress import ProgressLine
 from mitobench_cli.terminal import columns, debug_option, discover, json_option, only_json, say, show, show_json
-from mitobench_cli.trainings import shown, train_one
+from mitobench_cli.train import train_one
+from mitobench_cli.trainings import shown
 
 if TYPE_CHECKING:
     from mitobench.plugins import Plugins
@@ -202,7 +203,7 @@ def _train(
             continue
         say(f"{title} -> {shown(step.training.out)}")
         try:
-            result = train_one(step.training, plugins, device=device)
+            result = train_one(step.training, plugins, device=device, resume=step.training.status != "differs")
         except (MissingError, ResourceError, UsageError):
             raise
         except MitobenchError as error:

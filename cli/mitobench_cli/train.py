@@ -15,8 +15,9 @@ from mitobench_cli.terminal import debug_option, discover, json_option, only_jso
 if TYPE_CHECKING:
     from mitobench.interfaces import TrainingEvent, TrainingResult
     from mitobench.plugins import Plugins
+    from mitobench.training.steps import PlannedTraining
 
-__all__ = ["command", "show_event"]
+__all__ = ["command", "train_one"]
 
 
 @click.command("train")
@@ -94,7 +95,7 @@ def _train(
     offline: bool,
 ) -> "TrainingResult":
     from mitobench.components import plan_component
-    from mitobench.training.steps import open_sources, plan_training, train
+    from mitobench.training.steps import open_sources, plan_training
     from mitobench.weights import WeightsStore
 
     here = Path.cwd()
@@ -104,6 +105,13 @@ def _train(
     label, training = open_sources(data, plugins, base=here, seed=seed)
     held_out = open_sources(validation, plugins, base=here, seed=seed)[1] if validation else None
     step = plan_training(planned, training, held_out, label=label, seed=seed, out=out)
+    return train_one(step, plugins, device=device, resume=resume)
+
+
+def train_one(step: "PlannedTraining", plugins: "Plugins", *, device: str, resume: bool) -> "TrainingResult":
+    """Train one checkpoint with its progress on stderr; Ctrl-C leaves a state to go on from."""
+    from mitobench.training.steps import train
+
     with (
         ProgressLine("steps") as line,
         orderly_stop("stopping after this step; once more stops at once") as should_stop,
@@ -113,12 +121,12 @@ def _train(
             plugins,
             device=device,
             resume=resume,
-            report=lambda event: show_event(line, event),
+            report=lambda event: _show_event(line, event),
             should_stop=should_stop,
         )
 
 
-def show_event(line: ProgressLine, event: "TrainingEvent") -> None:
+def _show_event(line: ProgressLine, event: "TrainingEvent") -> None:
     """One step of a training on the progress line; what it says in words stays."""
     if event.message:
         say(event.message)

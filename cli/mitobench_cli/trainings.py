@@ -4,19 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitobench_cli.interrupts import orderly_stop
-from mitobench_cli.progress import ProgressLine
 from mitobench_cli.terminal import columns, say
-from mitobench_cli.train import show_event
+from mitobench_cli.train import train_one
 
 if TYPE_CHECKING:
     from mitobench.experiment import Experiment
-    from mitobench.interfaces import TrainingResult
     from mitobench.plugins import Plugins
     from mitobench.training.steps import PlannedTraining
     from mitobench.weights import WeightsStore
 
-__all__ = ["shown", "steps_data", "steps_table", "train_first", "train_one"]
+__all__ = ["shown", "steps_data", "steps_table", "train_first"]
 
 _HEADER = ("STEP", "STATUS", "CHECKPOINT", "SEED", "SAMPLES", "DATA", "TRAINER", "REASON")
 
@@ -82,28 +79,10 @@ def train_first(
         say(f"{title}: {planned.trainer.label} on {planned.data} ({planned.samples} samples) -> {shown(planned.out)}")
         if planned.reason:
             say(f"{title}: {planned.reason}")
-        result = train_one(planned, plugins, device=device)
+        result = train_one(planned, plugins, device=device, resume=planned.status != "differs")
         if not result.finished:
             return None
         best = ", ".join(f"{name} {value:.4g}" for name, value in result.best.items())
         say(f"{title}: wrote {shown(planned.out)}" + (f" (best: {best})" if best else ""))
         done.append({**steps_data([planned])[0], "best": dict(result.best)})
     return done
-
-
-def train_one(planned: "PlannedTraining", plugins: "Plugins", *, device: str) -> "TrainingResult":
-    """Train one checkpoint with its progress on stderr; Ctrl-C leaves a state to go on from."""
-    from mitobench.training.steps import train
-
-    with (
-        ProgressLine("steps") as line,
-        orderly_stop("stopping after this step; once more stops at once") as should_stop,
-    ):
-        return train(
-            planned,
-            plugins,
-            device=device,
-            resume=planned.status != "differs",
-            report=lambda event: show_event(line, event),
-            should_stop=should_stop,
-        )

@@ -119,7 +119,7 @@ class Evidence:
         """A remark on recorded metrics that are not defined here, or ""."""
         return self._known[1]
 
-    @property
+    @cached_property
     def columns(self) -> Sequence[Column]:
         """Every score of every metric."""
         return make_columns(self.metrics)
