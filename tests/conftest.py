@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; before torch is imported
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401  (before TensorFlow, which stardist imports too; see mitobench_keras.runtime)
 

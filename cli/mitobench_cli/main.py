@@ -91,6 +91,7 @@ def main() -> None:
     import faulthandler
 
     faulthandler.enable()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch is imported: see torch-and-monai.md
     cli.main(prog_name="mitobench")
 
 

@@ -211,3 +211,13 @@ def test_the_documented_command_prints_the_completion_script(process):
 def test_what_exits_from_within_keeps_its_code_and_its_words(failing, argument, code, said):
     result = failing(SystemExit(argument))
     assert (result.code, result.err) == (code, said)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_openmp_threads_sleep_while_they_wait_unless_the_environment_says_otherwise(given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    script = "import atexit, os; atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY'])); from mitobench_cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=True, env=environment | given
+    )
+    assert done.stdout.splitlines()[-1] == expected
