@@ -16,10 +16,12 @@ from mitobench_report.wording import (
     cost_title,
     images_text,
     mean_rank_text,
+    note_texts,
     rank_text,
     ranks_text,
     score_text,
     shown_mean_ranks,
+    who,
 )
 
 if TYPE_CHECKING:
@@ -54,9 +56,9 @@ class Markdown:
             paid = [escape(cost_text(row.costs.get(cost))) for cost in costs]
             names = [as_code(row.prompter), as_code(row.segmenter)]
             lines.append(_line([rank_text(row), *names, *scores, images_text(row), *paid]))
-        notes = [f"* {_name(row)}: {escape(note)}" for row in table.rows for note in row.notes]
+        notes = [f"* {escape(note)}{who(rows, table, _name)}" for note, rows in note_texts(table)]
         badges = [
-            f"* **{escape(name)}**: {escape(explanation)} ({', '.join(map(_name, rows))})"
+            f"* **{escape(name)}**: {escape(explanation)}{who(rows, table, _name)}"
             for name, explanation, rows in badge_texts(table)
         ]
         for block in ([*notes, *badges], *([escape(text)] for text in closing_texts(table))):

@@ -22,11 +22,13 @@ from mitobench_report.wording import (
     cost_title,
     images_text,
     mean_rank_text,
+    note_texts,
     rank_text,
     ranks_text,
     row_name,
     score_text,
     shown_mean_ranks,
+    who,
 )
 
 if TYPE_CHECKING:
@@ -59,11 +61,8 @@ class TextTable:
         layouts = ((False, False), (True, False), (True, True))
         drawings = (_draw(self._grid(table, stacked=stacked, added=added)) for stacked, added in layouts)
         body = next((text for text in drawings if max(map(len, text.splitlines())) <= self._width), "")
-        notes = [f"{row_name(row)}: {note}" for row in table.rows for note in row.notes]
-        badges = [
-            f"{name}: {explanation} ({', '.join(map(row_name, rows))})"
-            for name, explanation, rows in badge_texts(table)
-        ]
+        notes = [f"{note}{who(rows, table)}" for note, rows in note_texts(table)]
+        badges = [f"{name}: {explanation}{who(rows, table)}" for name, explanation, rows in badge_texts(table)]
         lines = [*self._fold(table.title), *(body.splitlines() or self._paragraphs(table))]
         for remark in [*notes, *badges, *closing_texts(table)]:
             lines += self._fold(remark)

@@ -1,5 +1,6 @@
 """How the reporters word what a leaderboard holds: titles, scores with their intervals, tests, badges, seconds, counts."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "cost_title",
     "images_text",
     "mean_rank_text",
+    "note_texts",
     "number",
     "ordered_columns",
     "rank_text",
@@ -30,6 +32,7 @@ __all__ = [
     "row_name",
     "score_text",
     "shown_mean_ranks",
+    "who",
 ]
 
 _COSTS = {
@@ -108,6 +111,24 @@ def score_text(row: "LeaderboardRow", column: "Column", *, intervals: bool, comm
 def row_name(row: "LeaderboardRow | MeanRank") -> str:
     """A row's prompter and segmenter."""
     return f"{row.prompter} x {row.segmenter}"
+
+
+def note_texts(table: "LeaderboardTable") -> "list[tuple[str, tuple[LeaderboardRow, ...]]]":
+    """Each note once, with the rows that it is about."""
+    found: dict[str, list[LeaderboardRow]] = {}
+    for row in table.rows:
+        for note in row.notes:
+            found.setdefault(note, []).append(row)
+    return [(note, tuple(rows)) for note, rows in found.items()]
+
+
+def who(
+    rows: "tuple[LeaderboardRow, ...]", table: "LeaderboardTable", name: "Callable[[LeaderboardRow], str]" = row_name
+) -> str:
+    """The rows that a remark is about, to be put behind it: nothing where the table has one row alone."""
+    if len(rows) < len(table.rows):
+        return f" ({', '.join(map(name, rows))})"
+    return " (all)" if len(rows) > 1 else ""
 
 
 def badge_texts(table: "LeaderboardTable") -> "list[tuple[str, str, tuple[LeaderboardRow, ...]]]":

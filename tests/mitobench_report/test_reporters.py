@@ -295,16 +295,27 @@ def test_readers_see_why_nothing_was_tested_once(render, name):
 
 
 @pytest.mark.parametrize("name", ["table", "md"])
-def test_a_badge_is_explained_once_with_the_rows_that_have_it(render, name):
+def test_badges_and_notes_are_explained_once_with_the_rows_that_have_them(render, name):
     badge = Badge(name="in-domain", explanation="trained on 2 of 14 images")
-    rows = tuple(replace(row, badges=(badge,)) for row in (BEST, SECOND))
+    seen = tuple(replace(row, badges=(badge,), notes=("one note", "shared note")) for row in (BEST, SECOND))
+    rows = (*seen, replace(SECOND, segmenter="clean", notes=("shared note",), cell="d" * 32))
     text = render(name, Leaderboard(tables=(replace(TABLE, rows=rows, remarks=("an earlier command",)),)))
-    assert text.count("trained on 2 of 14 images") == 1
-    line = next(line for line in text.splitlines() if "trained on" in line)
-    assert "in-domain" in line
-    assert "unet" in line
-    assert "sam" in line
+    about = {remark: [line for line in text.splitlines() if remark in line] for remark in ("trained on", "one note")}
+    for lines in about.values():
+        assert len(lines) == 1
+        assert "unet" in lines[0]
+        assert "sam" in lines[0]
+        assert "clean" not in lines[0]
+    assert "in-domain" in about["trained on"][0]
+    assert [line.removeprefix("* ") for line in text.splitlines() if "shared" in line] == ["shared note (all)"]
     assert "an earlier command" in text
+
+
+@pytest.mark.parametrize("name", ["table", "md"])
+def test_a_note_on_the_only_row_names_no_row(render, name):
+    rows = (replace(BEST, notes=("a note",)),)
+    text = render(name, Leaderboard(tables=(replace(TABLE, rows=rows),)))
+    assert "a note" in [line.removeprefix("* ") for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("name", ["table", "md"])
