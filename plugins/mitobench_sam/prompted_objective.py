@@ -27,9 +27,10 @@ def predict(sam: Sam, images: Tensor, prompts: Simulated) -> tuple[Tensor, Tenso
         logits float32 (B, 4, 4g, 4g), the single mask first, and predicted IoU float32 (B, 4).
     """
     points = (prompts.points, prompts.labels) if prompts.points.shape[1] else None
-    sparse, dense = sam.prompt_encoder(points=points, boxes=prompts.boxes, masks=prompts.masks)
+    with torch.autocast(images.device.type, enabled=False):  # 16-bit coordinates would be off by a pixel
+        sparse, dense = sam.prompt_encoder(points=points, boxes=prompts.boxes, masks=prompts.masks)
+        position = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
     keys = (images + dense).flatten(2).transpose(1, 2).contiguous()
-    position = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
     side = ImageSide(keys, keys + position, position, (images.shape[2], images.shape[3]))
     return decode_all(sam.mask_decoder, side, sparse)
 

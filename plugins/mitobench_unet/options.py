@@ -30,7 +30,7 @@ class UnetOptions(ComponentOptions):
     min_area: int | None = Field(
         None,
         ge=0,
-        description="Drop instances of fewer pixels. By default what the checkpoint's training data suggest.",
+        description="Drop instances of fewer pixels. By default what was best on the held-out samples of the checkpoint's training.",
     )
     split: Literal["auto", "components", "watershed"] = Field(
         "auto",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mitobench.checkpoints import Card, read_card
@@ -29,8 +30,10 @@ from mitobench_unet.pool import Pool, read_pools
 
 __all__ = ["VERSION", "UnetTrainer"]
 
-VERSION = 1
-"""Bumped whenever the same options would give other weights."""
+VERSION = 2
+"""Bumped whenever the same options would give another checkpoint."""
+_AREA_SHARES = (1, 2, 5, 10, 15, 20, 25)
+"""Percentiles of the training objects' areas; half of each is a candidate for the smallest instance."""
 
 
 class UnetTrainer:
@@ -70,7 +73,8 @@ class UnetTrainer:
             identity=self._identity(request),
         )
         if outcome.finished:
-            card = self._card(request, task, outcome)
+            calibrated, f1 = task.calibrated(outcome.weights)
+            card = self._card(request, task, outcome, calibrated, f1)
             save_state(request.out, outcome.weights, card, half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
@@ -96,12 +100,14 @@ class UnetTrainer:
     def _base(self) -> Any:
         return self._context.weights.get(ROLE, self._options.init)
 
-    def _card(self, request: TrainingRequest, task: "_UnetTask", outcome: Outcome) -> Card:
+    def _card(
+        self, request: TrainingRequest, task: "_UnetTask", outcome: Outcome, calibrated: Architecture, f1: float
+    ) -> Card:
         options, base = self._options, self._base()
         facts = [task.training.facts, task.validation.facts]
         return Card(
             component=COMPONENT,
-            architecture=task.architecture.plain(),
+            architecture=calibrated.plain(),
             trainer={
                 "name": "unet",
                 "version": VERSION,
@@ -115,7 +121,10 @@ class UnetTrainer:
             training_origins=tuple(sorted({origin for fact in facts for origin in fact.origins})),
             training_groups=tuple(sorted({group for fact in facts for group in fact.groups if group})),
             data={**request.data, "samples": len(task.training), "validation_samples": len(task.validation)},
-            metrics={f"validation_{name}": value for name, value in outcome.best.items()},
+            metrics={
+                **{f"validation_{name}": value for name, value in outcome.best.items()},
+                "validation_f1_calibrated": f1,
+            },
             history=outcome.history.curves(),
             versions=library_versions("torch", "monai", "numpy", "scipy"),
             licence=options.licence,
@@ -180,14 +189,34 @@ class _UnetTask:
         self._average.eval()
         total = Tally()
         for index in range(len(self.validation)):
-            image, reference, ignore = self.validation.judged(index)
-            maps = probability_maps(self._average, self.architecture, [image], Viewing(), self._device)[0]
-            labels, _ = find_instances(
-                maps, threshold=0.5, min_area=self.architecture.min_area, split=self.architecture.split
-            )
-            total += tally(reference, labels, ignore)
+            _, reference, ignore = self.validation.judged(index)
+            total += tally(reference, self._instances(index, self.architecture.min_area), ignore)
         scores = {"dice": total.dice, "iou": total.iou, "f1": total.f1}
         return {**scores, SCORE: (total.dice + total.f1) / 2}
+
+    def calibrated(self, weights: Mapping[str, Tensor]) -> tuple[Architecture, float]:
+        """The architecture with the ``min_area`` that gives ``weights`` the highest F1 on the held-out samples, and that F1.
+
+        The smallest of equals. As nnU-Net chooses its postprocessing: Isensee et al., Nature Methods 18, 2021.
+        """
+        self._average.load_state_dict(weights)
+        self._average.eval()
+        sizes = sorted({int(np.percentile(self.training.facts.areas, share)) // 2 for share in _AREA_SHARES})
+        totals = dict.fromkeys(sizes, Tally())
+        for index in range(len(self.validation)):
+            _, reference, ignore = self.validation.judged(index)
+            labels = self._instances(index, min_area=0)
+            areas = np.bincount(labels.reshape(-1))
+            for size in sizes:
+                totals[size] += tally(reference, np.where(areas[labels] >= size, labels, 0), ignore)
+        best = max(sizes, key=lambda size: totals[size].f1)
+        return replace(self.architecture, min_area=best), totals[best].f1
+
+    def _instances(self, index: int, min_area: int) -> NDArray[np.int32]:
+        """What the averaged weights find in a held-out sample, as instance labels."""
+        image, _, _ = self.validation.judged(index)
+        maps = probability_maps(self._average, self.architecture, [image], Viewing(), self._device)[0]
+        return find_instances(maps, threshold=0.5, min_area=min_area, split=self.architecture.split)[0]
 
     def weights(self) -> Mapping[str, Tensor]:
         return self._average.state_dict()

@@ -9,11 +9,14 @@ import torch
 from mitobench.checkpoints import read_card, read_checkpoint
 from mitobench.errors import DataError, MissingError, MitobenchError, UsageError
 from mitobench.interfaces import BuildContext, Trainer, TrainingRequest
+from mitobench.prompts import Prompts
 from mitobench.samples import Sample
 from mitobench.training.loop import resume_path
 from mitobench_torch.weights import read_state
 from mitobench_unet.encoder import load_network
-from mitobench_unet.options import ROLE, TrainerOptions
+from mitobench_unet.judgement import Tally, tally
+from mitobench_unet.options import ROLE, SegmenterOptions, TrainerOptions
+from mitobench_unet.segmenter import UnetSegmenter
 from mitobench_unet.trainer import UnetTrainer
 
 
@@ -161,8 +164,43 @@ def test_semantic_references_suggest_components_and_instances_a_watershed(
         make_trainer().train(TrainingRequest(training=source, out=out))
         found[semantic] = load_network(out)[1]
     assert (found[True].split, found[False].split) == ("components", "watershed")
-    areas = [a for number in range(3) for a in np.bincount(make_disc(number).labels.ravel())[1:] if a]
-    assert found[True].min_area == int(np.percentile(areas, 1)) // 2
+
+
+def speckled(sample: Sample, number: int) -> Sample:
+    """The sample with bright specks that are no objects, and with one speck that is."""
+    rng = np.random.default_rng(100 + number)
+    image, labels = sample.image.copy(), sample.labels.copy()
+    for place in range(12):
+        y, x = rng.integers(0, 44), rng.integers(0, 52)
+        if not labels[y : y + 3, x : x + 3].any():
+            image[y : y + 3, x : x + 3] = 190
+            labels[y : y + 3, x : x + 3] = 4 * (place == 0)
+    return replace(sample, image=image, labels=labels, origin=str(number))
+
+
+def test_the_checkpoint_drops_what_is_too_small_to_be_right_on_the_held_out_samples(
+    make_trainer, source_of, make_disc, tmp_path
+) -> None:
+    samples = [speckled(make_disc(number), number) for number in range(12)]
+    out = tmp_path / "w.safetensors"
+    trainer = make_trainer(channels=(8, 16), batch=8, epochs=3, steps_per_epoch=30, lr=1e-2, averaging=0.9)
+    trainer.train(TrainingRequest(training=source_of(samples[:9]), validation=source_of(samples[9:]), out=out))
+    areas = [area for sample in samples[:9] for area in np.bincount(sample.labels.ravel())[1:] if area]
+    candidates = [int(np.percentile(areas, share)) // 2 for share in (1, 2, 5, 10, 15, 20, 25)]
+    f1 = {size: f1_of(out, samples[9:], min_area=size) for size in candidates}
+    chosen = load_network(out)[1].min_area
+    assert chosen == max(sorted(f1), key=f1.get) > min(candidates)
+    assert f1_of(out, samples[9:]) == f1[chosen] == read_card(out).metrics["validation_f1_calibrated"]
+    assert f1[chosen] > f1[min(candidates)]
+
+
+def f1_of(path, samples, **options) -> float:
+    component = UnetSegmenter(SegmenterOptions(checkpoint=path, **options), BuildContext(weights={ROLE: path}))
+    total = Tally()
+    for sample in samples:
+        found = component.segment(component.encode([sample.image])[0], sample.without_reference(), Prompts())
+        total += tally(sample.labels, found.labels, None)
+    return total.f1
 
 
 def test_half_precision_halves_the_file(make_trainer, discs, tmp_path) -> None:
