@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mitobench.errors import MissingError
 from mitobench.files import write_atomically
 
-__all__ = ["Card", "parameter_count", "read_card", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Card", "continued", "parameter_count", "read_card", "read_checkpoint", "write_checkpoint"]
 
 _CARD_KEY = "mitobench_card"
 
@@ -103,6 +103,26 @@ def read_card(path: Path) -> Card:
         raise MissingError(
             f"{path}: a safetensors file without a mitobench card, so what it holds is unknown. Give a file that `mitobench train` wrote."
         ) from None
+
+
+def continued(card: Card, start: Path | None) -> Card:
+    """A card that also names the images and groups which the weights it started from had seen.
+
+    Args:
+        card: of a training.
+        start: what it started from; nothing is known of a file without a card.
+    """
+    if start is None:
+        return card
+    try:
+        earlier = read_card(start)
+    except MissingError:
+        return card
+    return replace(
+        card,
+        training_origins=tuple(sorted({*card.training_origins, *earlier.training_origins})),
+        training_groups=tuple(sorted({*card.training_groups, *earlier.training_groups})),
+    )
 
 
 def parameter_count(path: Path) -> int | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mitobench.checkpoints import Card
+from mitobench.checkpoints import Card, continued
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data, hash_file, sha256_file
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
@@ -19,7 +19,7 @@ from mitobench_keras.weights import load_model, read_weights, set_weights, write
 __all__ = ["VERSION", "KerasTrainer"]
 
 VERSION = 1
-"""Bumped whenever the same options would give other weights."""
+"""Bumped whenever the same options would give other weights; the descriptor says the same."""
 
 
 class KerasTrainer:
@@ -76,7 +76,7 @@ class KerasTrainer:
         )
         if outcome.finished:
             card = self._card(request, architecture, outcome, training, validation)
-            write_weights(request.out, outcome.weights, card, half=options.half)
+            write_weights(request.out, outcome.weights, continued(card, self._base()), half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
 

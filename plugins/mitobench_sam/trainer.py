@@ -1,13 +1,14 @@
 """The trainers ``sam`` (a small SAM from random weights) and ``sam-ft`` (fine-tuning on a base)."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from segment_anything.modeling import Sam
 from torch import Tensor
 from torch.nn import functional
 
-from mitobench.checkpoints import Card
+from mitobench.checkpoints import Card, continued
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
@@ -16,7 +17,7 @@ from mitobench.training.loop import Outcome, Schedule, library_versions, resume_
 from mitobench_sam.architecture import Architecture, random_sam
 from mitobench_sam.loading import load_sam
 from mitobench_sam.trainer_options import FineTuneOptions, PromptedTrainingOptions, ScratchOptions
-from mitobench_sam.training_images import read_images
+from mitobench_sam.training_images import change_of, read_images
 from mitobench_sam.training_task import PromptedTask
 from mitobench_torch.devices import resolve_device
 from mitobench_torch.training import TorchStore
@@ -24,8 +25,8 @@ from mitobench_torch.weights import load_into, save_state
 
 __all__ = ["VERSION", "SamFineTuner", "SamTrainer"]
 
-VERSION = 2
-"""Bumped whenever the same options would give other weights."""
+VERSION = 3
+"""Bumped whenever the same options would give other weights; the descriptors say the same."""
 
 Options = TypeVar("Options", bound=PromptedTrainingOptions)
 
@@ -65,7 +66,7 @@ class _PromptedTrainer(Generic[Options]):
             share=options.validation_share,
             min_area=options.min_area,
             seed=self._context.seed,
-            augmentation=options.augmentation,
+            change=change_of(options),
         )
         sam, architecture, base = self._start()
         task = PromptedTask(sam, base, options, self._context.seed, self._device, training, validation)
@@ -79,13 +80,17 @@ class _PromptedTrainer(Generic[Options]):
         finished = outcome.finished or task.exhausted
         if finished:
             card = self._card(request, task, outcome, architecture, base)
-            save_state(request.out, outcome.weights, card, half=options.half)
+            save_state(request.out, outcome.weights, continued(card, self._init()), half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=finished, best=outcome.best)
 
     def _start(self) -> tuple[Sam, Architecture, str]:
         """The SAM before the first step, what it is made of, and the SHA-256 of its weights ("" for random ones)."""
         raise NotImplementedError
+
+    def _init(self) -> Path | None:
+        """The checkpoint whose training this one goes on with; a fine-tuning has a base instead, which is listed beside it."""
+        return None
 
     def _identity(self, request: TrainingRequest, base: str) -> str:
         sources = [s.fingerprint for s in (request.training, request.validation) if s is not None]
@@ -148,7 +153,7 @@ class SamTrainer(_PromptedTrainer[ScratchOptions]):
             decoder_mlp=options.decoder_mlp,
         )
         sam = random_sam(architecture, derive_seed(self._context.seed, "sam", "weights") >> 1)
-        path = self._context.weights.get("init", options.init)
+        path = self._init()
         if path is None:
             return sam, architecture, ""
         start = load_sam(path, "tiny")
@@ -160,6 +165,9 @@ class SamTrainer(_PromptedTrainer[ScratchOptions]):
         state[_POSITION] = _resized(state[_POSITION], sam.state_dict()[_POSITION].shape[-1])
         load_into(sam, state, source=str(path))
         return sam, architecture, start.sha256
+
+    def _init(self) -> Path | None:
+        return self._context.weights.get("init", self._options.init)
 
 
 _POSITION = "image_encoder.pos_embed"

@@ -75,6 +75,7 @@ def mitobench_trainers() -> list[TrainerDescriptor]:
             target="mitobench_unet.trainer:UnetTrainer",
             summary="Trains the U-Net from any data source with references (Dice + cross-entropy, augmentation, resumable).",
             options="mitobench_unet.options:TrainerOptions",
+            version=2,
             requires=_PACKAGES,
             install=_INSTALL,
             citation=_CITATION,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mitobench.checkpoints import Card, read_card
+from mitobench.checkpoints import Card, continued, read_card
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data, hash_file, sha256_file
 from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
@@ -31,7 +31,7 @@ from mitobench_unet.pool import Pool, read_pools
 __all__ = ["VERSION", "UnetTrainer"]
 
 VERSION = 2
-"""Bumped whenever the same options would give another checkpoint."""
+"""Bumped whenever the same options would give another checkpoint; the descriptor says the same."""
 _AREA_SHARES = (1, 2, 5, 10, 15, 20, 25)
 """Percentiles of the training objects' areas; half of each is a candidate for the smallest instance."""
 
@@ -75,7 +75,7 @@ class UnetTrainer:
         if outcome.finished:
             calibrated, f1 = task.calibrated(outcome.weights)
             card = self._card(request, task, outcome, calibrated, f1)
-            save_state(request.out, outcome.weights, card, half=options.half)
+            save_state(request.out, outcome.weights, continued(card, self._base()), half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
 

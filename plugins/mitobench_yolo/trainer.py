@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from mitobench.checkpoints import Card
+from mitobench.checkpoints import Card, continued
 from mitobench.errors import UsageError
 from mitobench.hashing import hash_data, hash_file, sha256_file
 from mitobench.interfaces import BuildContext, TrainingEvent, TrainingRequest, TrainingResult
@@ -24,7 +24,7 @@ from mitobench_yolo.weights import start_from
 __all__ = ["VERSION", "YoloTrainer"]
 
 VERSION = 1
-"""Bumped whenever the same options would give other weights."""
+"""Bumped whenever the same options would give other weights; the descriptor says the same."""
 
 _HIGHEST_CONFIDENCE = 0.999
 _NOTES = "Trained with ultralytics (AGPL-3.0), whose makers hold that such weights fall under the same licence."
@@ -78,7 +78,7 @@ class YoloTrainer:
                 _write_report(task, outcome, Path(options.report).expanduser())
         if outcome.finished:
             card = self._card(request, architecture, outcome, blocks)
-            save_state(request.out, outcome.weights, card, half=options.half)
+            save_state(request.out, outcome.weights, continued(card, self._base()), half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=outcome.finished, best=outcome.best)
 

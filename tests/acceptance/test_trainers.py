@@ -1,6 +1,7 @@
 """Every trainer, through the command: bad data end in a message, Ctrl-C leaves what the same command goes on from, and a
 seed gives the same weights to the bit."""
 
+import importlib
 import os
 import re
 import signal
@@ -17,7 +18,8 @@ import pytest
 import tifffile
 import torch
 
-from mitobench.checkpoints import Card, read_checkpoint, write_checkpoint
+from mitobench.checkpoints import Card, read_card, read_checkpoint, write_checkpoint
+from mitobench.plugins import Plugins
 from mitobench_cli.main import cli
 from mitobench_sam.architecture import Architecture, random_sam
 
@@ -49,6 +51,7 @@ TRAINERS = {
     "sam-ft all": "sam-ft:train=all,base={base},lr=1e-3,batch=1,epochs={epochs}",
 }
 EPOCHS = {"unet": 2, "unet-keras": 3, "yolo": 2, "sam": 3}
+KNOWN = {name.partition(" ")[0] for name in TRAINERS}
 NEEDS = {"unet-keras": "tensorflow", "yolo": "ultralytics"}
 
 pytestmark = pytest.mark.filterwarnings("default")  # of other libraries' on their first import in this process
@@ -213,3 +216,25 @@ def test_images_without_labels_end_in_a_message(trainer, base, capfd):
     ended = train(capfd, *arguments(trainer, base, "folder:images=data/images", "x.safetensors"))
     assert ended.code == 3
     assert "has no reference" in ended.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["unet", "unet-keras", "yolo", "sam"], indirect=True)
+def test_a_checkpoint_that_goes_on_from_another_names_the_images_of_both(trainer, base, capfd):
+    spec, *others = arguments(trainer, base, DISCS, "first.safetensors")
+    assert train(capfd, spec, *others).code == 0
+    spec, *others = arguments(trainer, base, "toy-discs:n=12,size=48", "second.safetensors")
+    ended = train(capfd, f"{spec},init=first.safetensors", *others)
+    assert ended.code == 0, ended.err
+    first, second = (set(read_card(Path(f"{name}.safetensors")).training_origins) for name in ("first", "second"))
+    assert first < second
+
+
+def test_the_version_that_decides_whether_a_checkpoint_is_used_again_is_that_of_the_code():
+    """``made_by`` knows the descriptor's version; a card the code's."""
+    trainers = [c.descriptor for c in Plugins.discover().components("trainer") if c.descriptor.name in KNOWN]
+    assert {d.name for d in trainers} == KNOWN
+    for descriptor in trainers:
+        module = descriptor.target.partition(":")[0]
+        if find_spec(NEEDS.get(descriptor.name, "json")) is not None:
+            assert descriptor.version == importlib.import_module(module).VERSION

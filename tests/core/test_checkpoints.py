@@ -2,12 +2,13 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mitobench.checkpoints import Card, read_card, read_checkpoint, write_checkpoint
+from mitobench.checkpoints import Card, continued, read_card, read_checkpoint, write_checkpoint
 from mitobench.errors import MissingError
 
 TENSORS = {
@@ -98,3 +99,16 @@ def test_a_card_is_readable_without_us(tmp_path):
     raw = (tmp_path / "a").read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert json.loads(header["__metadata__"]["mitobench_card"])["component"] == "unet"
+
+
+def test_a_training_that_goes_on_has_also_seen_what_its_start_had_seen(tmp_path):
+    write_checkpoint(tmp_path / "start.safetensors", TENSORS, CARD)
+    later = replace(CARD, training_origins=("a", "y"), training_groups=("h",), base_sha256="cd")
+    card = continued(later, tmp_path / "start.safetensors")
+    assert card == replace(later, training_origins=("a", "x", "y"), training_groups=("g", "h"))
+
+
+def test_a_start_without_a_card_adds_nothing(tmp_path):
+    save_file(TENSORS, tmp_path / "foreign.safetensors")
+    assert continued(CARD, tmp_path / "foreign.safetensors") is CARD
+    assert continued(CARD, None) is CARD

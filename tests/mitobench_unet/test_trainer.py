@@ -211,9 +211,10 @@ def test_half_precision_halves_the_file(make_trainer, discs, tmp_path) -> None:
     assert (tmp_path / "True.safetensors").stat().st_size < 0.7 * (tmp_path / "False.safetensors").stat().st_size
 
 
-def test_a_training_can_start_from_a_checkpoint(make_trainer, discs, tmp_path) -> None:
+def test_a_training_can_start_from_a_checkpoint(make_trainer, discs, source_of, make_disc, tmp_path) -> None:
     base, out = tmp_path / "base.safetensors", tmp_path / "w.safetensors"
-    make_trainer().train(TrainingRequest(training=discs, out=base))
+    earlier = source_of([make_disc(number) for number in range(20, 24)])
+    make_trainer().train(TrainingRequest(training=earlier, out=base))
     options = TrainerOptions(
         channels=(4, 8),
         residual_units=1,
@@ -229,7 +230,9 @@ def test_a_training_can_start_from_a_checkpoint(make_trainer, discs, tmp_path) -
     for key, value in read_state(base).items():
         if value.is_floating_point() and "running" not in key:
             torch.testing.assert_close(read_state(out)[key], value, atol=1e-6, rtol=1e-4)
-    assert len(read_card(out).base_sha256) == 64
+    card = read_card(out)
+    assert len(card.base_sha256) == 64
+    assert set(card.training_origins) == {s.origin for source in (earlier, discs) for s in source.samples}
 
 
 def test_a_checkpoint_of_another_size_cannot_be_started_from(discs, write_network, tmp_path) -> None:

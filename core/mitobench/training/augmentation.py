@@ -74,7 +74,7 @@ def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Samp
         sample = replace(
             sample,
             image=_moved(sample.image, field, order=1),
-            labels=None if sample.labels is None else _moved(sample.labels, field, order=0),
+            labels=None if sample.labels is None else _parted(_moved(sample.labels, field, order=0), field),
             ignore=None if sample.ignore is None else _moved(sample.ignore, field, order=0),
         )
     return replace(sample, image=_intensities(sample.image, how, rng))
@@ -115,6 +115,27 @@ def _moved(plane: NDArray[_Pixel], field: NDArray[np.float32], *, order: int) ->
     planes = plane[..., None] if plane.ndim == 2 else plane
     done = [ndimage.map_coordinates(planes[..., c], field, order=order, mode="mirror") for c in range(planes.shape[2])]
     return np.stack(done, axis=-1).reshape(plane.shape)
+
+
+def _parted(labels: NDArray[np.integer], field: NDArray[np.float32]) -> NDArray[np.integer]:
+    """Labels in which the mirror image of an object that lies apart from the object is an object of its own.
+
+    Beyond the edges of the unchanged image its mirror image continues; with one number for both, a box around an object
+    would reach over all that lies between it and its mirror image.
+    """
+    from skimage import measure
+
+    ends = [side - 0.5 for side in labels.shape]
+    original = np.all([(plane >= -0.5) & (plane <= end) for plane, end in zip(field, ends, strict=True)], axis=0)
+    pieces = measure.label(labels, background=0, connectivity=2)
+    mirrored = labels != 0
+    mirrored &= ~np.isin(pieces, np.unique(pieces[original]))
+    if not mirrored.any():
+        return labels
+    _, fresh = np.unique(pieces[mirrored], return_inverse=True)
+    parted = labels.astype(np.int32)
+    parted[mirrored] = int(labels.max()) + 1 + fresh
+    return parted
 
 
 def _intensities(image: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:

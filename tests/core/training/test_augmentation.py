@@ -61,8 +61,9 @@ def test_labels_follow_the_pixels_they_describe(name, channels):
         done = augment(discs(channels=channels), how, np.random.default_rng(seed))
         bright = (done.image if channels is None else done.image[..., 0]) > 130
         assert dice(bright, done.labels > 0) > 0.97
-        assert set(np.unique(done.labels)) <= {0, 3, 900}
-        assert np.array_equal(done.ignore, done.labels == 900)
+        kept = done.labels <= 900
+        assert set(np.unique(done.labels[kept])) <= {0, 3, 900}
+        assert np.array_equal(done.ignore[kept], done.labels[kept] == 900)
 
 
 def test_everything_at_once_keeps_identity_and_shape():
@@ -113,3 +114,27 @@ def test_tiny_images_survive(shape):
 
 def test_a_sample_without_labels_is_augmented_too():
     assert augment(replace(discs(), labels=None, ignore=None), Augmentation(), np.random.default_rng(0)).labels is None
+
+
+def test_the_mirror_image_of_an_object_beyond_the_edge_is_an_object_of_its_own():
+    y, x = np.mgrid[:96, :96]
+    labels = np.where((y - 16) ** 2 + (x - 48) ** 2 < 36, 7, 0).astype(np.int32)
+    sample = Sample(id="a", image=np.where(labels > 0, 200, 60).astype(np.uint8), labels=labels)
+    how = STILL.model_copy(update={"rotation": 60.0})
+    counts = []
+    for seed in range(20):
+        found = augment(sample, how, np.random.default_rng(seed)).labels
+        ids = [k for k in np.unique(found) if k]
+        counts.append(len(ids))
+        for k in ids:
+            sides = [np.ptp(axis) + 1 for axis in np.nonzero(found == k)]
+            assert max(sides) <= 13 + 12
+    assert max(counts) > 1
+
+
+def test_an_object_in_two_parts_stays_one_object():
+    labels = np.zeros((64, 64), np.int32)
+    labels[28:34, 20:26] = labels[28:34, 38:44] = 5
+    sample = Sample(id="a", image=np.zeros((64, 64), np.uint8), labels=labels)
+    found = augment(sample, STILL.model_copy(update={"rotation": 20.0}), np.random.default_rng(1)).labels
+    assert set(np.unique(found)) == {0, 5}
