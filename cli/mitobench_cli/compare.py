@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mitobench.errors import RegressionError, UsageError
+from mitobench.files import is_there
 from mitobench_cli.terminal import columns, debug_option, discover, json_option, only_json, say, show, show_json
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _side(text: str, plugins: "Plugins", other: "tuple[Evidence, list[str]] | No
     ends = [len(text), *(i for i, character in enumerate(text) if character == ":")]
     for end in ends:
         path, cell = Path(text[:end]), text[end + 1 :]
-        if text[:end] and ((path / "run.json").exists() or (path.suffix.lower() == ".zip" and path.is_file())):
+        if text[:end] and (is_there(path / "run.json") or (path.suffix.lower() == ".zip" and is_there(path))):
             known = other is not None and other[0].folders[0].source.resolve() == path.resolve()
             evidence = other[0] if known and other is not None else Evidence([open_run(path)], plugins)
             return evidence, find_cells(evidence, cell) if cell else list(evidence.cells)

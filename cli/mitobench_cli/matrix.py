@@ -11,7 +11,7 @@ import click
 
 from mitobench.errors import MissingError
 from mitobench.experiment import Experiment, read_experiment
-from mitobench.files import safe_name
+from mitobench.files import is_there, safe_name
 from mitobench.specs import Spec, parse_spec
 from mitobench_cli.terminal import debug_option, json_option, say
 
@@ -44,7 +44,8 @@ class SpecType(_SpecParameter):
         if isinstance(value, Spec):
             return value
         text = str(value)
-        return parse_spec(text.rstrip("/") if Path(text).is_dir() else text)  # a folder is answered as a folder
+        folder = is_there(Path(text)) and Path(text).is_dir()
+        return parse_spec(text.rstrip("/") if folder else text)  # a folder is answered as a folder
 
     def shell_complete(
         self,

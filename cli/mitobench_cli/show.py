@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mitobench.errors import DataError, MissingError, UsageError
+from mitobench.files import is_there
 from mitobench.specs import Spec, parse_spec
 from mitobench_cli.fetching import fetch_missing
 from mitobench_cli.matrix import SpecType, device_option, offline_option
@@ -31,7 +32,11 @@ __all__ = ["command"]
 )
 @click.option("--prompter", type=SpecType("prompter"), help="With DATA: draw this prompter's prompts.")
 @click.option(
-    "--augmentation", is_flag=True, help="With DATA: one sample under each augmentation alone, and under all."
+    "--augmentation",
+    type=click.Choice(["published", "broad"]),
+    is_flag=False,
+    flag_value="published",
+    help="With DATA: one sample under each transformation of this augmentation alone, and under all; the published one, where nothing follows.",
 )
 @click.option("--cell", "cells", multiple=True, metavar="CELL", help="With RUN: only this cell. Repeatable.")
 @click.option(
@@ -49,7 +54,7 @@ def command(
     count: int,
     images: tuple[str, ...],
     prompter: Spec | None,
-    augmentation: bool,
+    augmentation: str | None,
     cells: tuple[str, ...],
     out: Path | None,
     dpi: int,
@@ -68,19 +73,19 @@ def command(
 
     if out is not None:
         check_file(out)
-    if Path(what).is_file() and what.lower().endswith(".zip"):
+    if what.lower().endswith(".zip") and is_there(Path(what)):
         raise UsageError(
             f"{what}: an export holds no images. `mitobench figures {what} --out FOLDER` draws its charts; to see images, give a run folder."
         )
-    if (Path(what) / "run.json").exists():
-        _refuse("RUN", prompter=prompter is not None, augmentation=augmentation)
+    if is_there(Path(what) / "run.json"):
+        _refuse("RUN", prompter=prompter is not None, augmentation=augmentation is not None)
         board = _run_board(Path(what), cells, images)
     else:
         _refuse("DATA", cell=bool(cells))
         plugins = discover()
         source = _open(what, plugins, seed)
-        if augmentation:
-            board = _augmentations(source, images, seed)
+        if augmentation is not None:
+            board = _augmentations(source, images, augmentation, seed)
         else:
             samples = _samples(source, images, count)
             board = _data_board(samples, prompter, plugins, seed=seed, device=device, offline=offline)
@@ -103,7 +108,7 @@ def _open(what: str, plugins: "Plugins", seed: int) -> "DataSource":
     try:
         plugins.find("data", spec)
     except UsageError as error:
-        if not Path(what).exists() and not spec.distribution:
+        if not is_there(Path(what)) and not spec.distribution:
             raise
         raise UsageError(f"{what}: not a run folder (run.json is absent), nor a data source's spec: {error}") from None
     return open_source(spec, plugins, base=Path.cwd(), seed=seed)[1]
@@ -162,9 +167,10 @@ def _prompts(
     return made
 
 
-def _augmentations(source: "DataSource", images: tuple[str, ...], seed: int) -> "Board":
-    """One sample, the first that was named or the first with an object, under each augmentation."""
+def _augmentations(source: "DataSource", images: tuple[str, ...], kind: str, seed: int) -> "Board":
+    """One sample, the first that was named or the first with an object, under each transformation of an augmentation."""
     from mitobench.training.augmentation import Augmentation
+    from mitobench.training.broad_augmentation import BroadAugmentation
     from mitobench_cli.drawing.sample_boards import augmentation_board
 
     if images:
@@ -173,7 +179,8 @@ def _augmentations(source: "DataSource", images: tuple[str, ...], seed: int) -> 
         loaded = (ref.load() for ref in source.refs())
         found = next((s for s in loaded if s.labels is not None and s.labels.any()), None)
         sample = found if found is not None else _samples(source, (), 1)[0]
-    return augmentation_board(sample, Augmentation.model_validate({}), seed)
+    how = BroadAugmentation() if kind == "broad" else Augmentation.model_validate({})
+    return augmentation_board(sample, how, seed)
 
 
 def _run_board(run: Path, wanted: tuple[str, ...], images: tuple[str, ...]) -> "Board":

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from mitobench.errors import ResourceError, UsageError
 
-__all__ = ["atomic_file", "held_folder", "safe_name", "write_atomically"]
+__all__ = ["atomic_file", "held_folder", "is_there", "safe_name", "write_atomically"]
 
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
@@ -68,6 +68,14 @@ def held_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path exists; text that is too long for a name, or holds a null character, names nothing."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def safe_name(text: str, *, limit: int = 60) -> str:

@@ -244,7 +244,7 @@ class TrainingRequest:
         data: what the training data source is, as plain data (spec and fingerprint), for the card.
         resume: continue from ``<out>.resume`` if it is there; False starts anew.
         report: called after every optimiser step and every epoch.
-        should_stop: polled after every step; True ends the training with a resumable state.
+        should_stop: polled after every step and every validation but the last; True ends the training with a resumable state.
     """
 
     training: DataSource

@@ -65,7 +65,7 @@ def read_pools(
         share: of the training samples.
 
     Raises:
-        DataError: no samples, a sample without reference, too few for a validation block, or no object to learn.
+        DataError: no samples, a sample without reference, too few for a validation block, or no object in one of the two.
     """
     learn, judge = hold_out(training, validation, share)
     pools = _read(learn, size, tiling), _read(judge, size, tiling)
@@ -76,6 +76,11 @@ def read_pools(
     if not pools[1].counted.any():
         raise DataError(
             f"none of the {len(judge)} validation samples has a pixel that counts; expected some outside ignore. Give other ones."
+        )
+    if not (pools[1].targets & pools[1].counted).any():
+        raise DataError(
+            f"none of the {len(judge)} validation samples holds an object; expected at least one. "
+            "Check that the labels belong to the images, or give a validation source or a larger validation_share=."
         )
     return pools
 

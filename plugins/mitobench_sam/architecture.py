@@ -138,10 +138,10 @@ def _attend_nearby(sam: Sam) -> None:
 
     Queries and keys are projected alike, so that their product falls with the distance of the positions they encode, and
     positions are encoded by waves along x and waves along y, where SAM draws directions at random: whether a position
-    lies left of a box's edge is then a product of few channels. From SAM's own start a small decoder learns for long
-    what its prompts' coordinates mean: filling the ellipses inscribed in given boxes, it came to an IoU of 0.63 in two
-    minutes of one core, from this one to 0.84. Source of the equal projections: Trockman and Kolter, Mimetic
-    Initialization of Self-Attention Layers, ICML 2023.
+    lies left of a box's edge is then a product of few channels. A small decoder otherwise learns for long what its
+    prompts' coordinates mean: filling ellipses in given boxes for 900 steps of 16, it came to an IoU of 0.64 from SAM's
+    own start and to 0.75 from this one (and beyond 0.8 in as many steps again). Source of the equal projections: Trockman
+    and Kolter, Mimetic Initialization of Self-Attention Layers, ICML 2023.
     """
     waves = sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
     frequencies = torch.logspace(*(math.log2(f) for f in _WAVES), waves.shape[1] // 2, base=2)

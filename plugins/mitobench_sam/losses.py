@@ -4,7 +4,6 @@ Each takes logits (B, h, w) and soft targets (B, h, w) in 0..1 and gives one val
 SAM's three masks can be chosen before averaging.
 """
 
-import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -13,14 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from mitobench.errors import UsageError
-from mitobench.options import suggest
+from mitobench_sam.loss_sums import loss_terms
 
 __all__ = ["LOSSES", "Loss", "parse_loss"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _SMOOTH = 1e-5
 _GAMMA = 2.0
-_TERM = re.compile(r"(?:([0-9.]+(?:e-?[0-9]+)?)\*)?([a-z-]+)")
 
 
 def _dice(logits: Tensor, target: Tensor) -> Tensor:
@@ -94,17 +92,12 @@ def parse_loss(text: str) -> Loss:
     """A loss by name, or a weighted sum such as ``dice-ce + 0.5*boundary``.
 
     Raises:
-        UsageError: an unknown loss, or text that is no such sum.
+        UsageError: an unknown loss, a weight that is not above 0, or text that is no such sum.
     """
-    terms: list[tuple[float, Loss]] = []
-    for part in text.replace(" ", "").split("+"):
-        match = _TERM.fullmatch(part)
-        if match is None or match[2] not in LOSSES:
-            known = ", ".join(LOSSES)
-            raise UsageError(
-                f"loss {text!r}: {part!r} is no loss.{suggest(part, list(LOSSES))} Expected one of {known}, or a sum such as dice-ce+0.5*boundary."
-            )
-        terms.append((float(match[1] or 1), LOSSES[match[2]]))
+    try:
+        terms = [(weight, LOSSES[name]) for weight, name in loss_terms(text)]
+    except ValueError as error:
+        raise UsageError(f"loss {text!r}: {error}.") from None
 
     def total(logits: Tensor, target: Tensor) -> Tensor:
         values = [weight * loss(logits, target) for weight, loss in terms]

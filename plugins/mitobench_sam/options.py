@@ -1,9 +1,10 @@
 """The options of ``sam`` and ``sam-ft``."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
+from mitobench.errors import MissingError
 from mitobench.options import ComponentOptions, InputPath, WeightsRef
 
 __all__ = ["BUNDLED_DECODER", "FineTunedSamOptions", "ModelName", "PromptingOptions", "SamOptions", "weights_name"]
@@ -72,7 +73,7 @@ class FineTunedSamOptions(PromptingOptions):
 
     model: ModelName = Field(
         "tiny",
-        description="image encoder: tiny (comes with mitobench); with checkpoint= the one that it was trained on, vit_b unless another is given: vit_l, vit_h, vit_t (MobileSAM)",
+        description="image encoder: tiny (comes with mitobench); with checkpoint= the one that it was trained on, as its card says (vit_b, vit_l, vit_h, vit_t = MobileSAM, tiny); with base= vit_b unless another is given",
     )
     multimask: Literal["best", "single", "auto"] = Field(
         "auto",
@@ -88,11 +89,14 @@ class FineTunedSamOptions(PromptingOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _bundled(cls, given: Any) -> Any:
-        """Without a checkpoint the bundled one, on the model that it was trained on; with one the published model."""
-        if isinstance(given, dict) and (given.get("checkpoint") is not None or "base" in given):
+    def _model(cls, given: Any, info: ValidationInfo) -> Any:
+        """Where no model is named: that of the bundled decoder, of a checkpoint the one on its card, and vit_b with a base."""
+        if not isinstance(given, dict) or "model" in given:
+            return given
+        if "base" in given:
             return {"model": "vit_b", **given}
-        return given
+        checkpoint = given.get("checkpoint")
+        return given if checkpoint is None else {"model": _trained_on(checkpoint, info.context), **given}
 
     @model_validator(mode="after")
     def _bundled_base(self) -> Self:
@@ -109,3 +113,15 @@ class FineTunedSamOptions(PromptingOptions):
         if self.checkpoint is None:
             return base, WeightsRef(role="decoder", name=BUNDLED_DECODER)
         return base, WeightsRef(role="decoder", path=self.checkpoint)
+
+
+def _trained_on(checkpoint: object, context: Any) -> str:
+    """The model that a checkpoint was trained on, by its card; vit_b where that cannot be read, or the file is yet to come."""
+    from mitobench.checkpoints import read_card
+
+    try:
+        trainer = read_card(TypeAdapter(InputPath).validate_python(checkpoint, context=context)).trainer
+        model = trainer["options"]["model"]
+    except (ValidationError, MissingError, LookupError, TypeError):
+        return "vit_b"
+    return str(model) if model in get_args(ModelName) else "vit_b"

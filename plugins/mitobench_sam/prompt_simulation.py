@@ -3,7 +3,7 @@
 Source: Archit et al., Segment Anything for Microscopy, Nature Methods 2025, after Kirillov et al., 2023.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,9 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Kind", "Simulated", "centre_pixel", "corrected", "joined", "random_pixel"]
+__all__ = ["TURNS", "Kind", "Simulated", "centre_pixel", "corrected", "joined", "random_pixel", "validated_kinds"]
 
 Kind = Literal["box", "point", "mask"]
+TURNS: Mapping[str, tuple[Kind, ...]] = {
+    "box": ("box",),
+    "union-box": ("box",),
+    "point": ("point",),
+    "mask": ("mask",),
+    "point-box": ("point", "box"),
+    "mixed": ("point", "box", "point", "box", "mask"),
+}
+"""The kinds of prompt of successive steps, which repeat, by the option ``prompt``."""
 _NOT_A_POINT = -1
 
 
@@ -39,10 +48,20 @@ class Simulated:
         boxes, masks = (None if t is None else t.to(device) for t in (self.boxes, self.masks))
         return Simulated(boxes, self.points.to(device), self.labels.to(device), masks)
 
+    def __getitem__(self, rows: slice) -> "Simulated":
+        """The prompts of some of the objects."""
+        boxes, masks = (None if t is None else t[rows] for t in (self.boxes, self.masks))
+        return Simulated(boxes, self.points[rows], self.labels[rows], masks)
+
     @property
     def lone_point(self) -> bool:
         """Whether each prompt is one point and nothing else, which leaves open how much around it is meant."""
         return self.boxes is None and self.masks is None and self.labels.shape[1] == 1
+
+
+def validated_kinds(prompt: str) -> tuple[Kind, ...]:
+    """The kinds of prompt that a training with the option ``prompt`` is judged by."""
+    return TURNS[prompt] if len(TURNS[prompt]) == 1 else ("box", "point")
 
 
 def joined(several: Sequence[Simulated]) -> Simulated:

@@ -10,7 +10,7 @@ from mitobench_sam.losses import Loss
 from mitobench_sam.mask_decoder import ImageSide, decode_all
 from mitobench_sam.prompt_simulation import Simulated
 
-__all__ = ["Judged", "Objective", "overlap", "predict"]
+__all__ = ["Judged", "Objective", "overlap", "predict", "shown_masks"]
 
 _SURELY_NOT = -30.0
 
@@ -33,6 +33,16 @@ def predict(sam: Sam, images: Tensor, prompts: Simulated) -> tuple[Tensor, Tenso
     keys = (images + dense).flatten(2).transpose(1, 2).contiguous()
     side = ImageSide(keys, keys + position, position, (images.shape[2], images.shape[3]))
     return decode_all(sam.mask_decoder, side, sparse)
+
+
+def shown_masks(sam: Sam, image: Tensor, prompts: Simulated, *, ambiguous: bool) -> Tensor:
+    """The mask of each of B prompts of one image (1, C, g, g) that a user would be shown, logits float32 (B, 4g, 4g).
+
+    The single mask or, where it is ambiguous what a prompt means, of the three others the one with the best predicted IoU.
+    """
+    logits, iou = predict(sam, image.expand(len(prompts.points), -1, -1, -1), prompts)
+    best = 1 + iou[:, 1:].argmax(1) if ambiguous else torch.zeros_like(iou[:, 0], dtype=torch.int64)
+    return logits[torch.arange(len(best), device=best.device), best]
 
 
 def overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

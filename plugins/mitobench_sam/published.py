@@ -63,8 +63,8 @@ BUNDLED: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="sam-tiny",
         bundled="mitobench_sam:weights/sam-tiny.safetensors",
-        sha256="d5a5048bb64f53532e37e58ba873b445984baf07a7f6cadb553b396bfe87d507",
-        size=7243912,
+        sha256="3bb753faf48ed219660fa5ecd7e47b0d665f801848663284a4d52c3b776603f7",
+        size=7329864,
         licence="Apache-2.0",
         citation=CITATION_MICRO_SAM,
         summary="SAM's decoder on a small image encoder, trained by mitobench on generated images and BBBC038 nuclei (CC0)",

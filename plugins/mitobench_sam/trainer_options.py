@@ -1,26 +1,43 @@
 """The options of the trainers ``sam`` and ``sam-ft``."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from mitobench.options import ComponentOptions, InputPath, WeightsRef
+from mitobench_sam.loss_sums import LOSS_NAMES, loss_terms
 from mitobench_sam.options import ModelName, weights_name
 
-__all__ = ["FineTuneOptions", "PromptedTrainingOptions", "ScratchOptions"]
+__all__ = ["PUBLISHED_AUGMENTATION", "FineTuneOptions", "PromptedTrainingOptions", "ScratchOptions"]
 
-PromptName = Literal["box", "union-box", "point", "mask", "mixed"]
-LOSS_NAMES = ("dice-ce", "dice", "ce", "focal", "boundary", "hausdorff")
+PromptName = Literal["box", "union-box", "point", "mask", "point-box", "mixed"]
+PUBLISHED_AUGMENTATION = {
+    "rotation": "rotation",
+    "flips": "flips",
+    "shift": "shift",
+    "elastic_sigma": "elastic_sigma",
+    "elastic_alpha": "elastic_alpha",
+    "contrast": "gain",
+    "brightness": "offset",
+    "poisson_noise": "poisson",
+    "gaussian_noise": "gaussian",
+    "equalise": "equalise",
+}
+"""The options of ``augmentation=published``, and what :class:`mitobench.training.augmentation.Augmentation` calls them."""
 
 
 class PromptedTrainingOptions(ComponentOptions):
-    """What both trainers can be told. The defaults are those of the published fine-tuning on electron microscopy."""
+    """What both trainers can be told.
+
+    The defaults are those of the published fine-tuning on electron microscopy but for its prompt, which is
+    ``prompt=union-box,box_margin=20,multimask=single``.
+    """
 
     not_identity: ClassVar[frozenset[str]] = frozenset({"cache_dir"})
 
     prompt: PromptName = Field(
         "box",
-        description="what the decoder is shown of an object: its box; union-box = one box around all objects of the image, which are then one target; point; its low-resolution mask; mixed = box, point or mask in turn",
+        description="what the decoder is shown of an object: its box; union-box = one box around all objects of the image, which are then one target; point; its low-resolution mask; point-box = point or box in turn; mixed = box, point or mask in turn",
     )
     point: Literal["centroid", "random"] = Field("centroid", description="where on the object a point prompt lies")
     box_jitter: float = Field(
@@ -30,6 +47,9 @@ class PromptedTrainingOptions(ComponentOptions):
         0,
         ge=0,
         description="each side of a box moves outward by a uniform whole number of pixels below this (published: 20)",
+    )
+    box_enlarge: float = Field(
+        0.0, ge=0, le=1, description="each side of a box moves outward by up to this share of the box's own side"
     )
     objects: Literal["one", "many"] = Field(
         "many", description="one = per image and step one random object is the target; many = up to max_objects at once"
@@ -55,7 +75,7 @@ class PromptedTrainingOptions(ComponentOptions):
     weight_decay: float = Field(0.0, ge=0, description="weight decay")
     schedule: Literal["constant", "cosine", "plateau"] = Field(
         "constant",
-        description="of the learning rate: constant; cosine = rise over the first 5 %, then fall; plateau = times 0.9 after 3 epochs without a better validation score",
+        description="of the learning rate: constant; cosine = rise over the first 5 %, then fall; plateau = times 0.9 after 4 epochs without a better validation score, and after each 4 more",
     )
     clip: float = Field(0.0, ge=0, description="largest norm of the gradient (0 = any)")
     averaging: float = Field(
@@ -83,6 +103,56 @@ class PromptedTrainingOptions(ComponentOptions):
         "published",
         description="kind of such copies: published = rotation, elastic field, intensity jitter and noise as in the published fine-tuning on nuclei; broad = extracts, quarter turns, and a wide range of brightness, contrast, sharpness and noise",
     )
+    rotation: float = Field(
+        45.0,
+        ge=0,
+        le=180,
+        description="augmentation=published: degrees; the angle is uniform within plus and minus this",
+    )
+    flips: bool = Field(
+        True, description="augmentation=published: mirror left-right and up-down, each with probability 0.5"
+    )
+    shift: float = Field(
+        0.5,
+        ge=0,
+        allow_inf_nan=False,
+        description="augmentation=published: pixels; uniform sub-pixel shift along each axis",
+    )
+    elastic_sigma: float = Field(
+        10.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="augmentation=published: pixels; smoothing of the elastic field's white noise N(0, 1)",
+    )
+    elastic_alpha: tuple[float, float] = Field(
+        (25.0, 35.0),
+        description="augmentation=published: pixels; the smoothed noise is scaled by a uniform draw from this range; [0, 0] = no elastic field",
+    )
+    contrast: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="augmentation=published: contrast is multiplied by a uniform draw from 1 - this .. 1 + this",
+    )
+    brightness: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="augmentation=published: brightness is moved by up to this share of full scale, up or down",
+    )
+    poisson_noise: float = Field(0.5, ge=0, le=1, description="augmentation=published: probability of shot noise")
+    gaussian_noise: float = Field(
+        0.03,
+        ge=0,
+        le=1,
+        description="augmentation=published: Gaussian noise with a standard deviation uniform in 0 .. this share of full scale",
+    )
+    equalise: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="augmentation=published: probability of contrast-limited adaptive histogram equalisation",
+    )
     validation_share: float = Field(
         0.1,
         gt=0,
@@ -102,20 +172,49 @@ class PromptedTrainingOptions(ComponentOptions):
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, value: str) -> str:
-        names = [part.rpartition("*")[2] for part in value.replace(" ", "").split("+")]
-        if wrong := [name for name in names if name not in LOSS_NAMES]:
-            raise ValueError(
-                f"{wrong[0]!r} is no loss; expected {', '.join(LOSS_NAMES)} or a sum such as dice-ce+0.5*boundary"
-            )
+        loss_terms(value)
+        return value
+
+    @field_validator("elastic_alpha")
+    @classmethod
+    def _is_a_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1] < float("inf"):
+            raise ValueError("expected [lowest, highest] with 0 <= lowest <= highest")
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.prompt == "union-box" and self.rounds > 1:
             raise ValueError(
-                "prompt=union-box has one target per image; iterative prompting (rounds) needs prompt=box, point or mixed"
+                "prompt=union-box has one target per image; iterative prompting (rounds) needs another prompt"
+            )
+        apart = self.prompt != "union-box"
+        uses = {
+            "lora_rank": (self.trained == "lora", "train=lora"),
+            "cache_dir": (
+                self.trained == "decoder" and self.cache != "off",
+                "a frozen encoder (train=decoder of sam-ft) and cache=memory",
+            ),
+            "objects": (apart, "another prompt than union-box, which makes all objects one target"),
+            "max_objects": (apart, "another prompt than union-box, which makes all objects one target"),
+        }
+        for name, (used, needed) in uses.items():
+            if name in self.model_fields_set and getattr(self, name) is not None and not used:
+                raise ValueError(f"{name} would change nothing here; it needs {needed}. Leave it out")
+        given = [name for name in PUBLISHED_AUGMENTATION if name in self.model_fields_set]
+        if given and self.augmentation != "published":
+            raise ValueError(
+                f"{', '.join(given)}: of augmentation=published, but augmentation is {self.augmentation}; leave one of the two out"
             )
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """What identifies a checkpoint; how copies are made is left out where the published augmentation makes none."""
+        used = self.augment > 0 and self.augmentation == "published"
+        unused = frozenset() if used else frozenset(PUBLISHED_AUGMENTATION)
+        if not self.box_enlarge:  # without it a training is what it was before there was this option
+            unused |= {"box_enlarge"}
+        return {name: value for name, value in super().identity().items() if name not in unused}
 
     @property
     def trained(self) -> Literal["decoder", "lora", "all"]:

@@ -1,7 +1,7 @@
 """The samples that a SAM is trained on: checked once, kept in memory as far as they fit, with augmented copies."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,19 +13,23 @@ from mitobench.masks import numbered_labels
 from mitobench.samples import Sample, SampleRef
 from mitobench.seeds import derive_rng
 from mitobench.training.augmentation import Augmentation, augment
+from mitobench.training.broad_augmentation import vary
 from mitobench.training.holdout import hold_out
-from mitobench_sam.broad_augmentation import vary
+from mitobench_sam.trainer_options import PUBLISHED_AUGMENTATION, PromptedTrainingOptions
 
-__all__ = ["TrainingImages", "read_images"]
+__all__ = ["TrainingImages", "change_of", "read_images"]
 
 CACHE_BYTES = 2 << 30
 
 Change = Callable[[Sample, np.random.Generator], Sample]
-CHANGES: Mapping[str, Change] = {
-    "published": lambda sample, rng: augment(sample, Augmentation(), rng),
-    "broad": vary,
-}
-"""The kinds of augmentation by the name of the option."""
+
+
+def change_of(options: PromptedTrainingOptions) -> Change:
+    """What makes the augmented copies that some options ask for."""
+    if options.augmentation == "broad":
+        return vary
+    how = Augmentation(**{name: getattr(options, option) for option, name in PUBLISHED_AUGMENTATION.items()})
+    return lambda sample, rng: augment(sample, how, rng)
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,14 @@ class TrainingImages:
         refs: the samples; all are read once now.
         min_area: objects with fewer pixels do not count.
         seed: of the augmented copies.
-        change: makes such a copy.
+        change: makes such a copy; by default the published augmentation as it was published.
 
     Raises:
         DataError: a sample without reference.
     """
 
     def __init__(self, refs: Sequence[SampleRef], min_area: int, seed: int, change: Change | None = None) -> None:
-        self._change = change or CHANGES["published"]
+        self._change = change or change_of(PromptedTrainingOptions.model_validate({}))
         self._cache: OrderedDict[tuple[int, int], Sample] = OrderedDict()
         self._bytes, self._seed = 0, seed
         self._refs = list(refs)
@@ -123,18 +127,18 @@ def read_images(
     share: float,
     min_area: int,
     seed: int,
-    augmentation: str = "published",
+    change: Change | None = None,
 ) -> tuple[TrainingImages, TrainingImages]:
     """The samples to learn from and those to choose the best checkpoint by; samples without objects are left out.
 
     Without a validation source the last ``share`` of the training samples, at least one, are held out, in their order: a
-    block, because neighbouring sections of a volume show the same objects.
+    block, because neighbouring sections of a volume show the same objects. ``change`` makes augmented copies of the former.
 
     Raises:
         DataError: no samples, a sample without reference, too few for a validation block, or no object.
     """
     learn, judge = hold_out(training, validation, share)
-    pools = TrainingImages(learn, min_area, seed, CHANGES[augmentation]), TrainingImages(judge, min_area, seed)
+    pools = TrainingImages(learn, min_area, seed, change), TrainingImages(judge, min_area, seed)
     for pool, refs, part in zip(pools, (learn, judge), ("training", "validation"), strict=True):
         if not len(pool):
             raise DataError(

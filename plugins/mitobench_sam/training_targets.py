@@ -17,6 +17,8 @@ from mitobench_sam.trainer_options import PromptedTrainingOptions
 
 __all__ = ["Targets", "first_prompts", "low_resolution", "targets_of"]
 
+_PARTIAL_RIM = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -25,7 +27,8 @@ class Targets:
     Attributes:
         masks: bool (K, H, W), in the sample's pixels.
         low: float32 (K, 4g, 4g), the share of each low-resolution pixel that the object covers.
-        hidden: bool (4g, 4g), pixels beyond the image or ignored, which do not count.
+        hidden: bool (4g, 4g), pixels that do not count: beyond the image, ignored or, where all objects are one target and only
+            some of them are annotated, away from the annotated ones.
         frame: of the sample.
     """
 
@@ -58,6 +61,9 @@ def targets_of(sample: Sample, side: int, options: PromptedTrainingOptions, rng:
     hidden = low_resolution(np.ones((1, *sample.shape), np.bool_), frame)[0] < 0.5
     if sample.ignore is not None:
         hidden |= low_resolution(sample.ignore[None], frame)[0] > 0.5
+    if sample.partial and options.prompt == "union-box":
+        near = ndimage.binary_dilation(labels > 0, np.ones((3, 3), bool), iterations=_PARTIAL_RIM)
+        hidden |= low_resolution(~near[None], frame)[0] > 0.5
     return Targets(masks, low_resolution(masks, frame), hidden, frame)
 
 
@@ -99,6 +105,8 @@ def _box(mask: NDArray[np.bool_], options: PromptedTrainingOptions, rng: np.rand
     box = np.array([columns.start, rows.start, columns.stop - 1, rows.stop - 1], np.float64)
     sides = np.tile(box[2:] - box[:2] + 1, 2)
     box += rng.uniform(-1, 1, 4) * options.box_jitter * sides
+    if options.box_enlarge:
+        box += rng.uniform(0, options.box_enlarge, 4) * sides * (-1, -1, 1, 1)
     if options.box_margin:
         box += rng.integers(0, options.box_margin, 4) * (-1, -1, 1, 1)
     limit = np.array([mask.shape[1] - 1, mask.shape[0] - 1])

@@ -1,6 +1,5 @@
 """One training of a promptable SAM, as the shared loop drives it."""
 
-import contextlib
 import copy
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,19 +20,19 @@ from mitobench.training.loop import SCORE
 from mitobench_sam.embeddings import Embeddings
 from mitobench_sam.frames import Frame, network_input
 from mitobench_sam.losses import parse_loss
-from mitobench_sam.prompt_simulation import Kind, Simulated, corrected, joined
-from mitobench_sam.prompted_objective import Objective, overlap, predict
+from mitobench_sam.numeric_mode import autocast, numeric_mode
+from mitobench_sam.prompt_simulation import TURNS, Kind, Simulated, corrected, joined, validated_kinds
+from mitobench_sam.prompted_objective import Objective, overlap, predict, shown_masks
 from mitobench_sam.trainable import Trainable
 from mitobench_sam.trainer_options import PromptedTrainingOptions
 from mitobench_sam.training_images import TrainingImages
 from mitobench_sam.training_targets import Targets, first_prompts, targets_of
 from mitobench_torch.devices import device_memory
-from mitobench_torch.training import WeightAverage, learning_rate, mixed_precision
+from mitobench_torch.training import WeightAverage, learning_rate
 
 __all__ = ["PromptedTask"]
 
 PREPROCESSING = 1
-_PLATEAU_EPOCHS, _PLATEAU_FACTOR = 3, 0.9
 _VALIDATED_OBJECTS = 25
 
 
@@ -85,10 +84,12 @@ class PromptedTask:
         self._optimiser = kind(self._part.parameters, lr=options.lr, weight_decay=options.weight_decay, fused=True)
         self._objective = Objective(parse_loss(options.loss), options.multimask, options.iou_weight)
         self._frozen = options.trained == "decoder"
-        key = hash_data({"weights": base, "precision": self._precision(), "preprocessing": PREPROCESSING})
+        self._mode = numeric_mode(options.precision, device)
+        key = hash_data({"weights": base, "precision": self._mode, "preprocessing": PREPROCESSING})
         self.embeddings = Embeddings(self._embedded, key, options.cache_dir)
-        self.pieces = 1
-        self._factor, self._best, self._since = 1.0, -1.0, 0
+        self.pieces, self._at_once = 1, _VALIDATED_OBJECTS
+        self._best, self._since = -1.0, 0
+        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(self._optimiser, "max", factor=0.9, patience=3)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -102,17 +103,17 @@ class PromptedTask:
 
     def step(self, step: int, progress: float) -> Mapping[str, float]:
         """One optimiser step over ``batch`` images; in more pieces from now on where memory runs out."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate(progress)
+        if self._options.schedule == "cosine":
+            for group in self._optimiser.param_groups:
+                group["lr"] = learning_rate(self._options.lr, progress)
         while True:
             try:
                 with device_memory():
                     loss = self._descend(step)
                 break
             except DeviceMemoryError:
-                if self.pieces >= self._options.batch:
+                if not self._cut_finer():
                     raise
-                self.pieces = min(self._options.batch, 2 * self.pieces)
         if self._options.clip:
             torch.nn.utils.clip_grad_norm_(self._part.parameters, self._options.clip)
         self._optimiser.step()
@@ -120,10 +121,14 @@ class PromptedTask:
             self._follow.update(step)
         return {"loss": loss}
 
-    def _rate(self, progress: float) -> float:
-        if self._options.schedule == "cosine":
-            return learning_rate(self._options.lr, progress)
-        return self._options.lr * self._factor
+    def _cut_finer(self) -> bool:
+        """Double the number of pieces, down to single images and then to single prompts; False where that has been reached."""
+        options = self._options
+        lone = options.objects == "one" or options.prompt == "union-box"
+        most = options.batch * (1 if lone else options.max_objects)
+        before, limit = self.pieces, options.batch if self.pieces < options.batch else most
+        self.pieces = min(limit, 2 * before)
+        return self.pieces > before
 
     def _descend(self, step: int) -> float:
         """Add up the gradients of a step's pieces; returns the mean loss of its prompts and rounds."""
@@ -141,7 +146,8 @@ class PromptedTask:
         epoch, place = divmod(step, self.steps_per_epoch)
         order = derive_rng(self._seed, "order", epoch).permutation(len(self.training))
         chosen = order[place * self._options.batch : (place + 1) * self._options.batch]
-        kind = _kind(self._options.prompt, step)
+        turns = TURNS[self._options.prompt]
+        kind = turns[step % len(turns)]
         return [self._item(int(index), epoch, kind, step) for index in chosen]
 
     def _item(self, index: int, epoch: int, kind: Kind, step: int) -> _Item:
@@ -159,7 +165,7 @@ class PromptedTask:
         return _Item(sample, targets, first_prompts(targets, kind, options, rng), rng)
 
     def _piece(self, items: Sequence[_Item], masked: Sequence[bool], weight: float) -> float:
-        """Add the gradients of some images: those of each round at once, those of the encoder at the end."""
+        """Add the gradients of some images: those of each round and part of the prompts, those of the encoder at the end."""
         device = self._device
         with self._autocast():
             images = self._encoded(self._sam, [item.sample for item in items])
@@ -170,42 +176,42 @@ class PromptedTask:
         prompts = joined([item.prompts for item in items]).to(device)
         hidden = torch.stack([item.targets.hidden for item in items]).to(device)[rows]
         target = torch.cat([item.targets.low for item in items]).to(device).masked_fill(hidden, 0.0)
-        total = 0.0
+        total, size = 0.0, -(-len(rows) // self._parts)
+        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
+        asked = [prompts[part] for part in parts]
         for turn, with_mask in enumerate(masked, start=1):
-            with self._autocast():
-                logits, iou = predict(self._sam, leaf[rows], prompts)
-            judged = self._objective(logits, iou, target, hidden, lone_point=prompts.lone_point)
-            loss = weight * judged.loss.sum()
-            torch.autograd.backward(loss)
-            total += float(loss.detach())
-            if turn < len(masked):
-                prompts = corrected(prompts, judged.logits, target, rngs, with_mask=bool(with_mask))
+            for index, part in enumerate(parts):
+                with self._autocast():
+                    logits, iou = predict(self._sam, leaf[rows[part]], asked[index])
+                judged = self._objective(logits, iou, target[part], hidden[part], lone_point=asked[index].lone_point)
+                loss = weight * judged.loss.sum()
+                torch.autograd.backward(loss)
+                total += float(loss.detach())
+                if turn < len(masked):
+                    after = corrected(asked[index], judged.logits, target[part], rngs[part], with_mask=bool(with_mask))
+                    asked[index] = after
         if images.requires_grad and leaf.grad is not None:
             torch.autograd.backward(images, leaf.grad)
         return total
 
     @property
+    def _parts(self) -> int:
+        """Parts that the prompts of a piece are cut into: 1 while a piece can be cut by its images."""
+        return -(-self.pieces // self._options.batch)
+
+    @property
     def _side(self) -> int:
         return int(self._sam.image_encoder.img_size)
 
-    def _precision(self) -> str:
-        wanted = self._options.precision
-        if wanted != "auto":
-            return wanted
-        with mixed_precision(self._device) as mode:
-            return "fp32" if mode is None else "bf16"
-
     def _autocast(self) -> AbstractContextManager[Any]:
-        if self._precision() == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self._device.type, torch.bfloat16)
+        return autocast(self._mode, self._device)
 
     def _encoded(self, sam: Sam, samples: Sequence[Sample]) -> Tensor:
         """Embeddings float32 (B, C, g, g): cached where the encoder is frozen, else made now, with gradients."""
         if self._frozen and self._options.cache == "memory":
             return torch.stack([self.embeddings.of(s.image).float() for s in samples]).to(self._device)
         encoder = sam.image_encoder
-        inputs = [network_input(s.image, self._frame(s), sam.pixel_mean, sam.pixel_std) for s in samples]
+        inputs = [network_input(s.image, Frame.of(s.shape, self._side), sam.pixel_mean, sam.pixel_std) for s in samples]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen):
             made: Tensor = encoder(torch.stack(inputs)).float()
         return made
@@ -217,28 +223,33 @@ class PromptedTask:
             made: Tensor = self._sam.image_encoder(pixels[None])[0]
         return made
 
-    def _frame(self, sample: Sample) -> Frame:
-        return Frame.of(sample.shape, self._side)
-
     def validate(self) -> Mapping[str, float]:
         """IoU and Dice of the held-out samples' masks at low resolution, mean over prompts; the score is the mean IoU of the kinds."""
-        kinds: tuple[Kind, ...] = (
-            ("box", "point") if self._options.prompt == "mixed" else (_kind(self._options.prompt, 0),)
-        )
-        with torch.no_grad(), self._autocast(), device_memory():
-            found: dict[Kind, list[Tensor]] = {kind: [] for kind in kinds}
-            for index in range(len(self.validation)):
-                for kind, scores in self._validated(self.validation[index], kinds).items():
-                    found[kind].append(scores)
+        kinds = validated_kinds(self._options.prompt)
+        found: dict[Kind, list[Tensor]] = {kind: [] for kind in kinds}
+        for index in range(len(self.validation)):
+            for kind, scores in self._fitting(self.validation[index], kinds).items():
+                found[kind].append(scores)
         means = {kind: torch.cat(scores).mean(0).tolist() for kind, scores in found.items()}
         values = {f"iou_{kind}": iou for kind, (iou, _) in means.items()}
         values |= {f"dice_{kind}": dice for kind, (_, dice) in means.items()}
         values[SCORE] = float(np.mean([iou for iou, _ in means.values()]))
         self._since = 0 if values[SCORE] > self._best else self._since + 1
         self._best = max(self._best, values[SCORE])
-        if self._since and self._since % _PLATEAU_EPOCHS == 0 and self._options.schedule == "plateau":
-            self._factor *= _PLATEAU_FACTOR
+        if self._options.schedule == "plateau":
+            self._plateau.step(values[SCORE])
         return values
+
+    def _fitting(self, sample: Sample, kinds: Sequence[Kind]) -> dict[Kind, Tensor]:
+        """What ``_validated`` returns; with half as many prompts at once from now on where memory runs out."""
+        while True:
+            try:
+                with torch.no_grad(), self._autocast(), device_memory():
+                    return self._validated(sample, kinds)
+            except DeviceMemoryError:
+                if self._at_once == 1:
+                    raise
+                self._at_once = -(-self._at_once // 2)
 
     def _validated(self, sample: Sample, kinds: Sequence[Kind]) -> dict[Kind, Tensor]:
         """IoU and Dice (K, 2) of up to 25 objects of one sample, by kind of prompt."""
@@ -251,10 +262,9 @@ class PromptedTask:
         scores: dict[Kind, Tensor] = {}
         for kind in kinds:
             prompts = first_prompts(targets, kind, options, rng).to(self._device)
-            logits, iou = predict(self._scored, image.expand(len(targets.masks), -1, -1, -1), prompts)
-            lone = prompts.lone_point and options.multimask != "single"
-            best = 1 + iou[:, 1:].argmax(1) if lone else torch.zeros_like(iou[:, 0], dtype=torch.int64)
-            seen = logits[torch.arange(len(best), device=best.device), best].cpu()
+            ambiguous = prompts.lone_point and options.multimask != "single"
+            parts = [prompts[at : at + self._at_once] for at in range(0, len(targets.masks), self._at_once)]
+            seen = torch.cat([shown_masks(self._scored, image, part, ambiguous=ambiguous).cpu() for part in parts])
             hidden = targets.hidden[None]
             pair = overlap(seen.masked_fill(hidden, -1), targets.low.masked_fill(hidden, 0))
             scores[kind] = torch.stack(pair, 1)
@@ -272,7 +282,8 @@ class PromptedTask:
             "average": {key: value.detach().clone() for key, value in average.items()},
             "optimiser": self._optimiser.state_dict(),
             "pieces": self.pieces,
-            "plateau": [self._factor, self._best, self._since],
+            "validated": [self._best, self._since],
+            "plateau": [self._plateau.best, self._plateau.num_bad_epochs],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -282,12 +293,5 @@ class PromptedTask:
             self._part.take(self._scored, state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.pieces = int(state["pieces"])
-        self._factor, self._best, self._since = state["plateau"][0], state["plateau"][1], int(state["plateau"][2])
-
-
-def _kind(prompt: str, step: int) -> Kind:
-    """The kind of prompt of a step: the one asked for, or point, box, point, box, mask in turn."""
-    if prompt == "mixed":
-        turns: tuple[Kind, ...] = ("point", "box", "point", "box", "mask")
-        return turns[step % len(turns)]
-    return "point" if prompt == "point" else "mask" if prompt == "mask" else "box"
+        self._best, self._since = state["validated"]
+        self._plateau.best, self._plateau.num_bad_epochs = state["plateau"]

@@ -13,8 +13,8 @@ _WEIGHTS: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="unet-em",
         bundled="mitobench_unet:weights/unet-em.safetensors",
-        sha256="e10819f4122324a5daf6a53e5b3fc4139be72338c668a65c0ab5856fc72c7d12",
-        size=3293232,
+        sha256="7e08885b93c354a37f9678ba5217843798c0c23bbe5d562572e72ce04c4b079a",
+        size=3328704,
         licence="Apache-2.0",
         summary="Mitochondria in electron microscopy; trained on generated images only.",
         citation="The mitobench developers, weights trained on the data source synthetic (kind=em), 2026",

@@ -169,12 +169,17 @@ def read_pools(training: DataSource, validation: DataSource | None, patch: int, 
         share: of the training samples.
 
     Raises:
-        DataError: no samples, a sample without reference, too few for a validation block, or no object to learn.
+        DataError: no samples, a sample without reference, too few for a validation block, or no object in one of the two.
     """
     learn, judge = hold_out(training, validation, share)
     pools = Pool(learn, patch), Pool(judge, patch)
     if not pools[0].facts.areas:
         raise DataError(
             f"none of the {len(learn)} training samples holds an object; expected labels above 0. Check that the labels belong to the images."
+        )
+    if not pools[1].facts.areas:
+        raise DataError(
+            f"none of the {len(judge)} validation samples holds an object; expected at least one. "
+            "Check that the labels belong to the images, or give a validation source or a larger validation_share=."
         )
     return pools

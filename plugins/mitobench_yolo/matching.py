@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Judged", "average_precision", "box_iou", "counts_at", "match", "peak_f1", "pool"]
+__all__ = ["Judged", "average_precision", "box_iou", "counts_at", "match", "peak_f1", "pool", "precision_and_recall"]
 
 _GRID = 1000
 
@@ -106,6 +106,12 @@ def peak_f1(judged: Judged) -> tuple[float, float]:
     f1 = 2 * right / np.maximum(total + judged.objects, 1)
     best = np.flatnonzero(f1 == f1.max())
     return float(f1.max()), float(grid[best[len(best) // 2]])
+
+
+def precision_and_recall(judged: Judged, confidence: float) -> tuple[float, float]:
+    """TP / detections and TP / objects of the detections of at least a confidence; 0 where there are none of them."""
+    (right,), (total,) = counts_at(judged, np.array([confidence]))
+    return float(right / max(total, 1)), float(right / max(judged.objects, 1))
 
 
 def average_precision(judged: Judged) -> float:

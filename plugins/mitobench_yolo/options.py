@@ -74,7 +74,7 @@ class PrompterOptions(ComponentOptions):
 class TrainerOptions(ComponentOptions):
     """Options of the trainer ``yolo``; what is not named here is as ultralytics has it."""
 
-    not_identity: ClassVar[frozenset[str]] = frozenset({"report"})
+    not_identity: ClassVar[frozenset[str]] = frozenset({"report", "report_iou"})
 
     size: Literal["n", "s", "m"] = Field(
         "n", description="YOLO11 nano (2.6 M parameters), small (9.4 M) or medium (20 M)."
@@ -130,9 +130,15 @@ class TrainerOptions(ComponentOptions):
         lt=1,
         description="Without a validation source: the last share of the training samples, at least one, is held out.",
     )
-    report: str = Field(
-        "",
-        description="A folder for the detection report of the validation samples (figures, JSON, Parquet), written at the end.",
+    report: InputPath | None = Field(
+        None,
+        description="A folder for the detection report of the validation samples (figures, JSON, Parquet), written when the training ends. A checkpoint that is there already is not trained again and so gets none: --retrain, or mitobench_yolo.report.evaluate in Python.",
+    )
+    report_iou: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="The detection report counts a box as right from this IoU with an object on: its confusion matrix and curves (ultralytics' own matrix has 0.45). Its AP, and all that is in the checkpoint's card, stay at their own IoU.",
     )
     half: bool = Field(False, description="Write the weights as 16-bit numbers: half the size.")
     licence: str = Field(

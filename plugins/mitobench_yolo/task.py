@@ -15,7 +15,7 @@ from mitobench_yolo.architecture import Architecture, build_network
 from mitobench_yolo.batches import Batches, settings
 from mitobench_yolo.boxes import from_yolo
 from mitobench_yolo.inference import Viewing, find_candidates, suppress
-from mitobench_yolo.matching import average_precision, peak_f1, pool
+from mitobench_yolo.matching import average_precision, peak_f1, pool, precision_and_recall
 from mitobench_yolo.options import LOWEST_CONFIDENCE, TrainerOptions
 from mitobench_yolo.report import DetectionReport, JudgedImage, measure
 from mitobench_yolo.runtime import DetectionModel
@@ -74,22 +74,36 @@ class DetectionTask:
         return {**_named(parts), "lr": rate}
 
     def validate(self) -> Mapping[str, float]:
-        """``ap50`` and ``ap50_95`` (the mean over IoU 0.50, 0.55 .. 0.95), the highest F1 at IoU 0.5 and its confidence."""
+        """How good the boxes are on the validation samples.
+
+        Returns:
+            ``ap50`` and ``ap50_95`` (the mean over IoU 0.50, 0.55 .. 0.95); ``f1``, the highest at IoU 0.5, with its ``confidence``
+            and the ``precision`` and ``recall`` there; ``score``, the mean of ``ap50_95`` and ``f1``.
+        """
         images = list(self._detections())
         judged = [pool(images, iou) for iou in _IOUS]
         precisions = [average_precision(one) for one in judged]
         f1, confidence = peak_f1(judged[0])
+        precision, recall = precision_and_recall(judged[0], confidence)
         mean = sum(precisions) / len(precisions)
-        return {"ap50": precisions[0], "ap50_95": mean, "f1": f1, "confidence": confidence, SCORE: (mean + f1) / 2}
+        return {
+            "ap50": precisions[0],
+            "ap50_95": mean,
+            "f1": f1,
+            "confidence": confidence,
+            "precision": precision,
+            "recall": recall,
+            SCORE: (mean + f1) / 2,
+        }
 
-    def report(self, weights: Mapping[str, Tensor], confidence: float) -> DetectionReport:
-        """The detection report of the validation samples, with these weights."""
+    def report(self, weights: Mapping[str, Tensor], confidence: float, iou: float = 0.5) -> DetectionReport:
+        """The detection report of the validation samples, with these weights; see :func:`mitobench_yolo.report.measure`."""
         self._averaged.load_state_dict(dict(weights))
         images = [
             JudgedImage(objects=objects, detections=rows, shape=shape)
             for (objects, rows), shape in zip(self._detections(), self._validation.shapes, strict=True)
         ]
-        return measure(images, confidence=confidence)
+        return measure(images, confidence=confidence, iou=iou)
 
     def weights(self) -> Mapping[str, Tensor]:
         """The average of the weights."""

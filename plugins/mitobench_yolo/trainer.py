@@ -46,8 +46,8 @@ class YoloTrainer:
 
         Returns:
             the checkpoint's path, whether the training ended, and the best validation scores: ``ap50``, ``ap50_95``, ``f1`` (the
-            highest at IoU 0.5) with its ``confidence``, and ``score`` (mean of ``ap50_95`` and ``f1``) with their ``epoch``. A
-            stopped training has written no checkpoint, only its state.
+            highest at IoU 0.5) with its ``confidence``, ``precision`` and ``recall``, and ``score`` (mean of ``ap50_95`` and
+            ``f1``) with their ``epoch``. A stopped training has written no checkpoint, only its state.
 
         Raises:
             DataError: samples without reference, too few of them, or no object among them.
@@ -74,8 +74,8 @@ class YoloTrainer:
                 request,
                 identity=self._identity(request),
             )
-            if outcome.finished and options.report:
-                _write_report(task, outcome, Path(options.report).expanduser())
+            if outcome.finished and options.report is not None:
+                _write_report(task, outcome, options.report, options.report_iou)
         if outcome.finished:
             card = self._card(request, architecture, outcome, blocks)
             save_state(request.out, outcome.weights, continued(card, self._base()), half=options.half)
@@ -139,9 +139,9 @@ def _confidence(outcome: Outcome) -> float:
     return min(max(outcome.best["confidence"], LOWEST_CONFIDENCE), _HIGHEST_CONFIDENCE)
 
 
-def _write_report(task: DetectionTask, outcome: Outcome, folder: Path) -> None:
+def _write_report(task: DetectionTask, outcome: Outcome, folder: Path, iou: float) -> None:
     from mitobench_yolo.figures import draw  # matplotlib, for those who want figures
 
-    report = task.report(outcome.weights, _confidence(outcome))
+    report = task.report(outcome.weights, _confidence(outcome), iou)
     report.write(folder)
     draw(report, folder)

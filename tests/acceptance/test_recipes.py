@@ -1,6 +1,7 @@
 """The recipes: each plans as it stands, every published number finds its place, and the generated variants run."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import tifffile
 
 from mitobench.experiment import read_experiment
+from mitobench.options import parse_options
 from mitobench.plugins import Plugins
 from mitobench.ranking.published import match_cell
+from mitobench.specs import parse_spec
 from mitobench.training.steps import plan_experiment
 from mitobench.weights import WeightsStore
 from mitobench_cli.main import cli
@@ -150,6 +153,24 @@ def test_the_readme_has_a_row_for_every_recipe():
     text = (RECIPES[0].parent / "README.md").read_text(encoding="utf-8")
     for path in RECIPES:
         assert f"`mitobench run benchmarks/recipes/{path.name}" in text
+
+
+def named_components():
+    """Every prompter and segmenter that a command in the README or in a recipe's comments names: (kind, spec)."""
+    for page in (RECIPES[0].parent / "README.md", *RECIPES):
+        found = re.findall(r"--(prompter|segmenter) +'?([^\s'`]+[^\s'`,;.)])", page.read_text(encoding="utf-8"))
+        yield from (pytest.param(*each, id=f"{page.name}-{each[1]}") for each in found)
+
+
+@pytest.mark.parametrize(("kind", "spec"), list(named_components()))
+def test_components_that_the_pages_name_exist_with_these_options(kind, spec, plugins):
+    component = plugins.find(kind, parse_spec(spec))
+    parse_options(component.options_model(), dict(parse_spec(spec).options), owner=spec)
+
+
+def test_the_pages_name_the_manual_way():
+    specs = [each.values for each in named_components()]
+    assert specs.count(("prompter", "manual:path=points.csv")) == 2
 
 
 @pytest.mark.parametrize(

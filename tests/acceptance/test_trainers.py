@@ -154,6 +154,31 @@ def test_ctrl_c_and_the_same_command_again_give_the_weights_of_an_undisturbed_tr
     assert halting[1].metrics == straight[1].metrics
 
 
+@pytest.mark.slow
+def test_a_training_that_is_killed_in_its_first_validation_goes_on_to_the_same_weights(
+    trainer, base, capfd, monkeypatch
+):
+    halting, straight = [arguments(trainer, base, DISCS, f"{n}.safetensors", epochs=2) for n in ("a", "b")]
+    with monkeypatch.context() as patched:
+        patched.setattr("mitobench.training.loop._validated", interrupted)
+        assert train(capfd, *halting).code == 130
+    ended = train(capfd, *halting)
+    assert ended.code == 0, ended.err
+    steps = re.search(r"^resumed after (\d+) of (\d+) steps$", ended.err, re.MULTILINE)
+    assert steps is not None
+    assert 2 * int(steps[1]) == int(steps[2])
+    assert train(capfd, *straight).code == 0
+    found, expected = (read_checkpoint(Path(f"{name}.safetensors")) for name in ("a", "b"))
+    assert found[0].keys() == expected[0].keys()
+    for name, value in expected[0].items():
+        np.testing.assert_array_equal(found[0][name], value, err_msg=name)
+    assert (found[1].metrics, found[1].history) == (expected[1].metrics, expected[1].history)
+
+
+def interrupted(*_given: object) -> None:
+    raise KeyboardInterrupt
+
+
 def write(labels: list[np.ndarray]) -> str:
     """Noisy images with objects a little brighter, and their labels, as files; the data source's spec."""
     for folder in ("data/images", "data/labels"):
@@ -202,13 +227,12 @@ def test_odd_objects_can_be_learnt_from(trainer, base, capfd, objects):
     assert np.isfinite(list(card.metrics.values())).all()
 
 
-def test_a_validation_block_without_objects_ends_in_a_message_or_in_a_checkpoint(trainer, base, capfd):
+def test_a_validation_block_without_objects_ends_in_a_message(trainer, base, capfd):
     data = write([picture(objects) for objects in ("square", "square", "none")])
     ended = train(capfd, *arguments(trainer, base, data, "x.safetensors"))
-    if ended.code == 3:
-        assert "none of the 1 validation samples holds an object" in ended.err
-    else:
-        assert (ended.code, Path("x.safetensors").exists()) == (0, True), ended.err
+    assert ended.code == 3, ended.err
+    assert "none of the 1 validation samples holds an object" in ended.err
+    assert not list(Path().glob("x.safetensors*"))
 
 
 def test_images_without_labels_end_in_a_message(trainer, base, capfd):

@@ -1,11 +1,13 @@
 """Files are whole or absent, and names are safe."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mitobench.errors import ResourceError
-from mitobench.files import atomic_file, safe_name, write_atomically
+from mitobench.files import atomic_file, is_there, safe_name, write_atomically
 
 
 def test_writing_replaces_whole_files_and_leaves_nothing_beside_them(tmp_path):
@@ -63,3 +65,10 @@ def test_a_file_that_is_not_written_to_its_end_leaves_the_old_one(tmp_path):
         half()
     assert [found.name for found in path.parent.iterdir()] == ["state"]
     assert path.read_bytes() == b"one and two"
+
+
+def test_a_text_that_no_file_can_be_named_by_is_not_there(tmp_path):
+    assert is_there(tmp_path)
+    assert not is_there(tmp_path / "absent")
+    assert not is_there(Path("sam-ft:" + ",".join(f"option{n}=1" for n in range(100))))
+    assert not is_there(Path("a\0b"))

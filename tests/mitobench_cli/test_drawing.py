@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mitobench.overlays import BOX, FALSE_NEGATIVE, FALSE_POSITIVE, NEGATIVE_POI
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample
 from mitobench.training.augmentation import Augmentation
+from mitobench.training.broad_augmentation import BroadAugmentation
 from mitobench_cli.drawing.board_figure import board_figure, scale_bar
 from mitobench_cli.drawing.boards import COMPARISON, Board, Panel, View, prompt_legend
 from mitobench_cli.drawing.sample_boards import augmentation_board, augmentations, samples_board
@@ -207,6 +209,28 @@ def test_an_augmentation_alone_changes_what_its_title_says():
             "flips": "flips",
         }
         assert all(name.startswith(expected.get(word, word)) or name == "photons" for name in changed), title
+
+
+def test_every_part_of_the_broad_augmentation_is_shown_alone():
+    how, one = BroadAugmentation(), sample()
+    board = augmentation_board(one, how, 0, together=1)
+    titles, pictures = [panel.title for panel in board.panels], [panel.picture for panel in board.panels]
+    assert len(titles) == 2 + len(augmentations(how)) == 10
+    assert "sides × 0.5–1" in titles[1]
+    assert "× 0.6–1.3" in titles[4]
+    assert all(not np.array_equal(pictures[0], picture) for picture in pictures[1:])
+    shown_fields = set()
+    for alone in augmentations(how).values():
+        shown_fields |= {name for name, value in alone if value != getattr(BroadAugmentation.none(), name)}
+    assert shown_fields == {"whole", "turns", "gamma", "gain", "offset", "inverted", "blurred", "noise"}
+    assert augmentations(BroadAugmentation.none()) == {}
+
+
+def test_a_colour_image_without_a_reference_is_shown_under_the_broad_augmentation():
+    colours = replace(sample(), image=np.stack([sample().image] * 3, axis=-1), labels=None)
+    board = augmentation_board(colours, BroadAugmentation(), 0, together=1)
+    assert board.legend == ()
+    assert len({panel.picture.shape for panel in board.panels}) > 1
 
 
 def test_a_terminal_shows_the_picture_two_pixels_to_a_character():

@@ -91,6 +91,10 @@ def test_a_check_reads_exports_and_folders_of_them(mitobench, run, tmp_path):
         ["a", "--out", "x.tar"],
         ["--check", "a", "--out", "x.zip"],
         ["--check", "a"],
+        ["a", "--prompts", "none", "--out", "x.csv"],
+        ["a", "--prompts", "x", "--out", "x.zip"],
+        ["a", "--prompts", "x", "--out", "x.csv", "--predictions"],
+        ["a", "--data", "x", "--out", "x.zip"],
     ],
 )
 def test_wrong_usage(mitobench, run, arguments):
@@ -98,6 +102,39 @@ def test_wrong_usage(mitobench, run, arguments):
     done = mitobench("export", *arguments)
     assert done.code == 2
     assert done.err.startswith("error: ")
+
+
+def scores(found):
+    """Every score of the comparison, by its column, of both sides."""
+    (compared,) = found["comparisons"]
+    assert (compared["images"], compared["only_first"], compared["only_second"]) == (4, 0, 0)
+    return {each["column"]["name"]: (each["first"], each["second"]) for each in compared["columns"]}
+
+
+def test_the_prompts_of_a_run_give_its_scores_again(mitobench):
+    matrix = ("run", "--data", "toy-discs:n=4", "--segmenter", "toy-flood", "--metric", "instance", "--offline")
+    assert mitobench(*matrix, "--prompter", "toy-centres", "--out", "a").code == 0
+    done = mitobench("export", "a", "--prompts", "toy-centres", "--out", "points.csv")
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "points.csv: 25 prompts (points) of toy-centres on 4 images",
+        "use: --prompter 'manual:path=points.csv'",
+    ]
+    assert mitobench(*matrix, "--prompter", "manual:path=points.csv", "--out", "b").code == 0
+    compared = mitobench("compare", "a:toy-centres x *", "b:manual:path=points.csv x *", "--json", "--resamples", 0)
+    found = scores(json.loads(compared.out))
+    assert found["F1@0.5"][0] > 0.5
+    assert all(first == second for first, second in found.values())
+
+
+def test_images_without_prompts_are_said_and_skipped(mitobench, tmp_path):
+    matrix = ("run", "--data", "toy-discs:n=3", "--segmenter", "toy-flood", "--metric", "toy-overlap", "--offline")
+    mitobench(*matrix, "--prompter", "toy-centres:fail_on=disc1", "--out", "a")
+    done = mitobench("export", "a", "--prompts", "toy-centres:fail_on=disc1", "--out", "p.csv", "--json")
+    found = json.loads(done.out)
+    assert (found["images"], found["without"], found["prompts"]) == (2, ["disc1"], 8)
+    assert found["use"] == "manual:path=p.csv,missing=skip"
+    assert mitobench(*matrix, "--prompter", found["use"], "--out", "b").code == 0
 
 
 def test_no_run(mitobench):

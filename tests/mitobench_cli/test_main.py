@@ -221,3 +221,11 @@ def test_openmp_threads_sleep_while_they_wait_unless_the_environment_says_otherw
         [sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=True, env=environment | given
     )
     assert done.stdout.splitlines()[-1] == expected
+
+
+@pytest.mark.parametrize("words", [["run", "--segmenter"], ["train"], ["show"], ["compare", "a"]])
+def test_a_spec_longer_than_a_file_name_may_be_is_a_spec(mitobench, words):
+    spec = "nosuch:" + ",".join(f"option{number}=1" for number in range(60))
+    done = mitobench(*words, spec)
+    assert "unexpected" not in done.err
+    assert done.code == 2

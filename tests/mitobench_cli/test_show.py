@@ -44,12 +44,23 @@ def test_augmentations_are_shown(mitobench, tmp_path):
     assert pixels(tmp_path / "a.png").shape[1] > 250
 
 
+def test_either_augmentation_is_shown_and_without_a_word_the_published_one(mitobench, tmp_path):
+    for name, kind in (("bare", ["--augmentation"]), *((k, ["--augmentation", k]) for k in ("published", "broad"))):
+        assert mitobench("show", "toy-discs:n=1", "--out", f"{name}.svg", "--dpi", 30, *kind).code == 0
+    bare, published, broad = (tmp_path / f"{name}.svg" for name in ("bare", "published", "broad"))
+    assert "<!-- elastic field -->" in published.read_text()
+    assert "<!-- elastic field -->" in bare.read_text()
+    assert "<!-- negative -->" in broad.read_text()
+    assert "<!-- elastic field -->" not in broad.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("toy-discs", "--out", "x.jpg"), "ends in .png, .svg, .pdf"),
         (("toy-discs:n=3", "--image", "nosuch"), "There are 3, such as: disc0, disc1, disc2"),
         (("toy-discs", "--cell", "x"), "--cell does not go with a DATA"),
+        (("toy-discs", "--augmentation", "narrow"), "is not one of 'published', 'broad'"),
         (("toy-disks",), "toy-discs"),
         ((".",), "not a run folder"),
         (("runs/absent",), "not a run folder"),
@@ -95,6 +106,7 @@ def test_the_predictions_of_a_run_are_shown(mitobench, tmp_path):
     result = mitobench("show", "r", "--image", "nosuch")
     assert (result.code, "There are 3, such as: disc0" in result.err) == (2, True)
     assert mitobench("show", "r", "--prompter", "toy-centres").code == 2
+    assert mitobench("show", "r", "--augmentation", "broad").code == 2
 
 
 def test_in_a_terminal_of_many_colours_the_picture_is_printed(monkeypatch, capsys):

@@ -87,6 +87,17 @@ def test_no_object_at_all_is_an_error(source_of, samples):
         read_pools(source_of(empty), None, **HOW)
 
 
+def test_no_object_to_choose_the_best_weights_by_is_an_error(source_of, samples):
+    empty = replace(samples[3], labels=np.zeros(samples[3].shape, np.int32))
+    hidden = replace(samples[3], ignore=samples[3].labels > 0)
+    message = r"none of the 1 validation samples holds an object; expected at least one\..*validation source"
+    for last in (empty, hidden):
+        with pytest.raises(DataError, match=message):
+            read_pools(source_of([*samples[:3], last]), None, **HOW)
+        with pytest.raises(DataError, match=message):
+            read_pools(source_of(samples[:3]), source_of([last]), **HOW)
+
+
 def test_objects_that_are_all_ignored_are_an_error(source_of, samples):
     hidden = [replace(s, ignore=s.labels > 0) for s in samples]
     with pytest.raises(DataError, match="none of the 3 training samples holds an object"):

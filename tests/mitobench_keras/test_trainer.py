@@ -30,9 +30,10 @@ def _request(source, out, **fields):
 
 
 def _after(steps):
-    """A ``should_stop`` that says so after that many steps."""
+    """A ``should_stop`` that says so after that many steps (it is asked after the first epoch's validation too)."""
     count = itertools.count(1)
-    return lambda: next(count) >= steps
+    polls = steps + (steps > STEPS_PER_EPOCH)
+    return lambda: next(count) >= polls
 
 
 def _tensors(path):

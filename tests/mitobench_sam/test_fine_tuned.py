@@ -8,7 +8,11 @@ from mitobench.checkpoints import Card, write_checkpoint
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import sha256_file
 from mitobench.options import parse_options
+from mitobench.plugins import Plugins
 from mitobench.prompts import Prompts
+from mitobench.specs import parse_spec
+from mitobench.training.sweep import Sweep, plan_sweep
+from mitobench.weights import WeightsStore
 from mitobench_sam.options import FineTunedSamOptions
 
 BOXES = np.array([[20, 30, 120, 140], [60, 10, 200, 90], [5, 5, 250, 180]], np.float32)
@@ -95,3 +99,70 @@ def test_without_a_checkpoint_it_is_the_bundled_decoder_on_the_tiny_sam():
 def test_another_base_needs_a_checkpoint(given):
     with pytest.raises(UsageError, match="mitobench train sam-ft"):
         parse_options(FineTunedSamOptions, given, owner="sam-ft")
+
+
+# The model of a checkpoint
+
+
+def trained_on(folder, trainer):
+    path = folder / "tuned.safetensors"
+    write_checkpoint(path, {"x": np.zeros(1, np.float32)}, Card(component="sam-ft", trainer=trainer))
+    return path
+
+
+@pytest.mark.parametrize("model", ["tiny", "vit_t", "vit_b"])
+def test_a_checkpoint_alone_is_on_the_model_that_its_card_names(tmp_path, model):
+    trained_on(tmp_path, {"options": {"model": model}})
+    options = parse_options(FineTunedSamOptions, {"checkpoint": "tuned.safetensors"}, owner="sam-ft", base=tmp_path)
+    assert options == FineTunedSamOptions(model=model, checkpoint=tmp_path / "tuned.safetensors")
+
+
+def test_a_model_or_base_that_is_named_holds(tmp_path):
+    path = trained_on(tmp_path, {"options": {"model": "tiny"}})
+    assert FineTunedSamOptions(checkpoint=path, model="vit_l").model == "vit_l"
+    assert FineTunedSamOptions(checkpoint=path, base=tmp_path / "b.pth").model == "vit_b"
+
+
+@pytest.mark.parametrize(
+    "trainer", [{}, {"options": {}}, {"options": {"model": "other"}}, {"options": 1}, [1]], ids=str
+)
+def test_a_card_that_names_no_known_model_leaves_the_published_one(tmp_path, trainer):
+    assert FineTunedSamOptions(checkpoint=trained_on(tmp_path, trainer)).model == "vit_b"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no safetensors file"])
+def test_a_checkpoint_that_is_absent_or_broken_leaves_the_published_model(tmp_path, content):
+    path = tmp_path / "absent.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    assert FineTunedSamOptions(checkpoint=path).model == "vit_b"
+
+
+def swept(tmp_path, trainer, *segmenters):
+    """The segmenters that a sweep of a trainer evaluates, none of them trained yet."""
+    plugins = Plugins.discover()
+    asked = Sweep(
+        trainer=parse_spec(trainer),
+        data=(parse_spec("synthetic:n=2,size=64"),),
+        evaluate=(parse_spec("synthetic:n=1,size=64,split=test"),),
+        prompters=(parse_spec("gt-box"),),
+        segmenters=tuple(parse_spec(text) for text in segmenters),
+        metrics=(parse_spec("semantic"),),
+        sizes=(1,),
+        seeds=1,
+        base=tmp_path,
+    )
+    planned = plan_sweep(asked, plugins, WeightsStore(plugins, offline=True), tmp_path)
+    return [dict(spec.options) for spec in planned.experiment(planned.steps).segmenters]
+
+
+@pytest.mark.parametrize("segmenters", [(), ("sam-ft",), ("sam-ft:multimask=single",)], ids=str)
+def test_a_sweep_evaluates_on_the_model_that_its_trainer_starts_from(tmp_path, segmenters):
+    (found,) = swept(tmp_path, "sam-ft:model=tiny,epochs=1", *segmenters)
+    assert found["model"] == "tiny"
+    assert "models" in found["checkpoint"]
+
+
+def test_a_sweep_evaluates_on_the_base_that_its_trainer_starts_from(tmp_path, tiny_path):
+    (found,) = swept(tmp_path, f"sam-ft:base={tiny_path}")
+    assert (found["base"], "model" in found) == (str(tiny_path), False)

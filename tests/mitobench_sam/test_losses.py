@@ -6,8 +6,10 @@ from monai.losses.dice import DiceCELoss, DiceLoss
 from monai.losses.focal_loss import FocalLoss
 
 from mitobench.errors import UsageError
+from mitobench.options import parse_options
+from mitobench_sam.loss_sums import LOSS_NAMES
 from mitobench_sam.losses import LOSSES, parse_loss
-from mitobench_sam.trainer_options import LOSS_NAMES
+from mitobench_sam.trainer_options import FineTuneOptions
 
 
 @pytest.fixture
@@ -79,8 +81,21 @@ def test_a_sum_is_the_weighted_sum(pair):
     torch.testing.assert_close(parse_loss("dice + 0.25*boundary+2e-3*ce")(*pair), expected)
 
 
-@pytest.mark.parametrize("text", ["", "dise", "dice+", "2dice", "dice*2", "dice-ce+0.5*hausdorf"])
-def test_what_is_no_loss_is_refused_with_the_known_ones(text):
+@pytest.mark.parametrize("text", ["dice-ce", "dice + 0.25*boundary", ".5*ce+1.*focal", "2e-3*ce"])
+def test_options_and_training_take_the_same_sums(pair, text):
+    assert torch.isfinite(parse_loss(FineTuneOptions(loss=text).loss)(*pair)).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "dise", "dice+", "2dice", "dice*2", "dice-ce+0.5*hausdorf"),
+        *("1.2.3*dice", ".*dice", "*dice", "abc*dice", "0*dice", "0.0*dice+ce", "-1*dice", "1e999*dice", "nan*dice"),
+    ],
+)
+def test_what_is_no_loss_is_refused_with_the_known_ones_when_it_is_given(text):
+    with pytest.raises(UsageError, match="boundary"):
+        parse_options(FineTuneOptions, {"loss": text}, owner="sam-ft")
     with pytest.raises(UsageError, match="boundary"):
         parse_loss(text)
 

@@ -8,14 +8,15 @@ import torch
 from safetensors.numpy import load_file
 
 from mitobench.checkpoints import Card, read_card, write_checkpoint
-from mitobench.errors import DataError, MissingError, MitobenchError, UsageError
+from mitobench.errors import DataError, DeviceMemoryError, MissingError, MitobenchError, UsageError
 from mitobench.hashing import sha256_file
 from mitobench.interfaces import BuildContext, TrainingRequest
-from mitobench.options import parse_options
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample, SampleRef
 from mitobench.training.loop import resume_path
+from mitobench_sam import prompted_objective, training_task
 from mitobench_sam.architecture import Architecture, random_sam
+from mitobench_sam.frames import Frame, mask_crop
 from mitobench_sam.trainer import SamFineTuner, SamTrainer
 from mitobench_sam.trainer_options import FineTuneOptions, ScratchOptions
 
@@ -138,18 +139,27 @@ def test_only_the_mask_decoder_moves(tune, base):
 
 
 @pytest.mark.parametrize("train", ["decoder", "lora", "all"])
-def test_the_segmenter_makes_the_masks_that_validation_scored(tune, base, sam_ft, train):
-    result, _ = tune(train=train, epochs=20, validation=Discs(2, start=50), prompt="box")
-    segmenter = sam_ft(base, result.checkpoint)
-    ious = []
-    for ref in Discs(2, start=50).refs():
+def test_the_segmenter_makes_the_masks_that_validation_scored(tune, base, sam_ft, monkeypatch, train):
+    plain, shown = prompted_objective.shown_masks, []
+
+    def recorded(*given, **how):
+        shown.append(plain(*given, **how))
+        return shown[-1]
+
+    monkeypatch.setattr(training_task, "shown_masks", recorded)
+    result, _ = tune(train=train, epochs=20, lr=5e-3, validation=Discs(2, start=50))
+    segmenter, best, sizes = sam_ft(base, result.checkpoint), 2 * int(result.best["epoch"]) - 2, []
+    for ref, logits in zip(Discs(2, start=50).refs(), shown[best : best + 2], strict=True):
         sample = ref.load()
         boxes = np.array([_box(sample.labels == k) for k in (1, 2, 3)], np.float32)
         found = segmenter.segment(segmenter.encode([sample.image])[0], sample, Prompts(boxes=boxes)).masks
-        for index in range(3):
-            mask, real = found.dense(index), sample.labels == index + 1
-            ious.append((mask & real).sum() / (mask | real).sum())
-    assert np.mean(ious) == pytest.approx(result.best["iou_box"], abs=0.1)
+        for index, scored in enumerate(logits):
+            (y, x), crop = mask_crop(scored, Frame.of(sample.shape, SMALL.image_size), 0.0)
+            expected = np.zeros(sample.shape, bool)
+            expected[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+            sizes.append(expected.sum())
+            assert (found.dense(index) == expected).mean() > 0.999
+    assert max(sizes) > 10
 
 
 def _box(mask):
@@ -221,13 +231,15 @@ def test_it_learns_a_toy_task_from_random_weights(tmp_path):
     assert Architecture.from_plain(card.architecture, source="card") == SMALL
 
 
-@pytest.mark.parametrize("prompt", ["box", "union-box", "point", "mask", "mixed"])
+@pytest.mark.parametrize("prompt", ["box", "union-box", "point", "mask", "point-box", "mixed"])
 @pytest.mark.parametrize("objects", ["one", "many"])
 def test_every_kind_of_prompt_trains(tune, prompt, objects):
-    result, losses = tune(prompt=prompt, objects=objects, box_margin=4, point="random", iou_weight=0.5)
+    chosen = {} if prompt == "union-box" else {"objects": objects}
+    result, losses = tune(prompt=prompt, box_margin=4, point="random", iou_weight=0.5, **chosen)
     assert len(losses) == 4
     assert np.isfinite(losses).all()
-    kinds = {"mixed": ["box", "point"], "union-box": ["box"]}.get(prompt, [prompt])
+    both = ["box", "point"]
+    kinds = {"mixed": both, "point-box": both, "union-box": ["box"]}.get(prompt, [prompt])
     assert set(result.best) == {"epoch", "score", *(f"{m}_{k}" for m in ("iou", "dice") for k in kinds)}
 
 
@@ -257,8 +269,6 @@ def test_other_modes_train(tune, options):
 
 def test_memory_that_runs_out_cuts_the_step_into_pieces_and_the_card_says_so(tune, monkeypatch):
     _, whole = tune(batch=3, epochs=1)
-    from mitobench_sam import training_task
-
     plain, refused = training_task.PromptedTask._piece, []
 
     def tight(self, items, masked, weight):
@@ -274,6 +284,55 @@ def test_memory_that_runs_out_cuts_the_step_into_pieces_and_the_card_says_so(tun
     assert read_card(result.checkpoint).trainer["pieces_per_step"] == 2
 
 
+def _tight(monkeypatch, most):
+    """Pretend that the memory holds the masks of ``most`` prompts; returns the numbers of prompts that were tried."""
+    plain, tried = prompted_objective.predict, []
+
+    def predict(sam, images, prompts):
+        tried.append(len(images))
+        if len(images) > most:
+            raise torch.OutOfMemoryError("pretended")
+        return plain(sam, images, prompts)
+
+    monkeypatch.setattr(prompted_objective, "predict", predict)
+    monkeypatch.setattr(training_task, "predict", predict)
+    return tried
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"rounds": 3, "prompt": "mixed", "iou_weight": 1.0}, {"train": "all", "rounds": 2}, {"prompt": "mask"}],
+    ids=str,
+)
+@pytest.mark.parametrize(("batch", "most", "pieces"), [(1, 2, 2), (2, 1, 8)])
+def test_below_one_image_its_prompts_are_cut_and_the_losses_stay(tune, monkeypatch, options, batch, most, pieces):
+    wide, narrow = Discs(3, discs=3), Discs(1, start=50)
+    _, whole = tune(wide, validation=narrow, batch=batch, epochs=1, **options)
+    tried = _tight(monkeypatch, most)
+    result, cut = tune(wide, validation=narrow, batch=batch, epochs=1, out="cut.safetensors", **options)
+    np.testing.assert_allclose(cut, whole, rtol=1e-3)
+    assert max(tried) > most
+    assert read_card(result.checkpoint).trainer["pieces_per_step"] == pieces
+
+
+def test_validation_asks_for_fewer_masks_at_once_where_memory_runs_out_and_its_scores_stay(tune, monkeypatch):
+    whole, _ = tune(objects="one", batch=1, epochs=1, prompt="point-box")
+    tried = _tight(monkeypatch, 1)
+    cut, _ = tune(objects="one", batch=1, epochs=1, prompt="point-box", out="cut.safetensors")
+    assert max(tried) == 3
+    assert cut.best == pytest.approx(whole.best, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch": 2, "max_objects": 2}, {"objects": "one"}, {"prompt": "union-box"}], ids=str
+)
+def test_memory_that_does_not_hold_one_prompt_is_an_error(tune, monkeypatch, options):
+    tried = _tight(monkeypatch, 0)
+    with pytest.raises(DeviceMemoryError):
+        tune(**options)
+    assert tried[-1] == 1
+
+
 # Repeating, stopping, resuming
 
 
@@ -283,6 +342,7 @@ def test_memory_that_runs_out_cuts_the_step_into_pieces_and_the_card_says_so(tun
         {},
         {"train": "all", "augment": 1, "prompt": "mixed", "rounds": 2, "averaging": 0.9, "schedule": "plateau"},
         {"train": "lora", "optimiser": "adamw"},
+        {"schedule": "plateau", "lr": 1e-30, "prompt": "point-box", "box_enlarge": 0.1},
     ],
     ids=str,
 )
@@ -321,7 +381,7 @@ def test_another_seed_is_another_training(tune):
 def test_it_stops_early_where_validation_no_longer_improves(tune):
     result, losses = tune(epochs=50, lr=1e-30, patience=3)
     assert result.finished
-    assert len(losses) == 2 * 4 + 1
+    assert len(losses) == 2 * 4  # the validation that says so is followed by no further step
     assert result.checkpoint.exists()
     assert not resume_path(result.checkpoint).exists()
 
@@ -410,38 +470,6 @@ def test_an_absent_base_says_how_to_get_it(tmp_path):
     trainer = SamFineTuner(FineTuneOptions(model="vit_b"), BuildContext())
     with pytest.raises(MissingError, match="weights fetch vit_b"):
         trainer.train(TrainingRequest(training=Discs(), out=tmp_path / "x.safetensors"))
-
-
-# Options
-
-
-@pytest.mark.parametrize(
-    ("given", "complaint"),
-    [
-        ({"loss": "dise"}, "dise"),
-        ({"prompt": "boxes"}, "prompt"),
-        ({"prompt": "union-box", "rounds": 2}, "union-box"),
-        ({"train": "encoder"}, "train"),
-        ({"lr": 0}, "lr"),
-        ({"round": 2}, "Did you mean 'rounds'"),
-    ],
-    ids=str,
-)
-def test_options_out_of_range_are_refused_by_name(given, complaint):
-    with pytest.raises(UsageError, match=complaint):
-        parse_options(FineTuneOptions, given, owner="sam-ft")
-
-
-def test_the_defaults_are_the_published_ones():
-    options = FineTuneOptions()
-    published = {"loss": "dice-ce", "optimiser": "adam", "lr": 1e-5, "weight_decay": 0, "epochs": 5, "batch": 2}
-    assert published.items() <= options.model_dump().items()
-    assert (options.model, options.train, options.rounds) == ("vit_b", "decoder", 1)
-
-
-def test_every_option_of_the_trainers_is_described():
-    for model in (FineTuneOptions, ScratchOptions):
-        assert all(field.description for field in model.model_fields.values())
 
 
 # Starting from a smaller image size

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mitobench.samples import Sample, SampleRef
+from mitobench.training.broad_augmentation import vary
 from mitobench_sam import training_images
 from mitobench_sam.training_images import TrainingImages, read_images
 
@@ -75,15 +76,15 @@ def test_samples_are_read_once_while_they_fit_and_again_when_they_do_not(monkeyp
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_copies_keep_instances_apart(number):
     copy = TrainingImages(refs(), 1, seed=0).copy(0, number, keep=False)
-    assert set(np.unique(copy.labels)) <= {0, 1, 2}
+    assert 0 < np.bincount(copy.labels.reshape(-1))[1:].max() < 1.6 * 100
     assert copy.labels.shape == copy.image.shape == (40, 40)
 
 
-def test_the_kind_of_augmentation_decides_how_copies_change():
+def test_whoever_asks_decides_how_copies_change():
     copy = TrainingImages(refs(), 1, seed=0, change=lambda sample, _: replace(sample, group="changed")).copy(
         0, 1, keep=False
     )
     assert copy.group == "changed"
-    learn, _ = read_images(Source(), None, share=0.3, min_area=1, seed=0, augmentation="broad")
+    learn, _ = read_images(Source(), None, share=0.3, min_area=1, seed=0, change=vary)
     shapes = {learn.copy(0, number, keep=False).shape for number in range(1, 12)}
     assert len(shapes) > 3

@@ -12,12 +12,12 @@ from mitobench_sam.trainer_options import FineTuneOptions
 from mitobench_sam.training_targets import first_prompts, low_resolution, targets_of
 
 
-def labelled(shape=(96, 128), ignore=None):
+def labelled(shape=(96, 128), ignore=None, partial=False):
     labels = np.zeros(shape, np.int32)
     labels[10:30, 12:52] = 1
     labels[40:80, 60:100] = 2
     labels[85:87, 3:5] = 3
-    return Sample(id="s", image=np.zeros(shape, np.uint8), labels=labels, ignore=ignore)
+    return Sample(id="s", image=np.zeros(shape, np.uint8), labels=labels, ignore=ignore, partial=partial)
 
 
 def targets(sample=None, seed=0, **options):
@@ -80,6 +80,32 @@ def test_padding_and_ignored_pixels_are_hidden():
     assert not found.hidden[:48, :32].any()
 
 
+@pytest.mark.parametrize("ignore", [None, np.arange(128) >= np.full((96, 1), 96)], ids=["", "with ignored pixels"])
+def test_around_all_annotated_objects_nothing_far_from_them_counts_where_others_are_not_annotated(ignore):
+    sample = labelled(ignore=ignore, partial=True)
+    near = np.zeros((96, 128), bool)
+    for y0, y1, x0, x1 in ((2, 38, 4, 60), (32, 88, 52, 108), (77, 95, 0, 13)):  # the objects and 8 pixels around them
+        near[y0:y1, x0:x1] = True
+    if ignore is not None:
+        near &= ~ignore
+    found, _ = targets(sample, prompt="union-box")
+    shares = near.reshape(48, 2, 64, 2).mean((1, 3))
+    hidden = found.hidden[:48].numpy()
+    assert hidden[shares == 0].all()
+    assert not hidden[shares == 1].any()
+    assert (shares == 1).sum() > 800
+    assert found.hidden[48:].all()
+
+
+def test_of_an_object_of_its_own_everything_counts_though_others_are_not_annotated():
+    found, _ = targets(labelled(partial=True), prompt="box")
+    assert torch.equal(found.hidden, targets(labelled(), prompt="box")[0].hidden)
+
+
+def test_all_objects_of_a_complete_image_are_judged_everywhere():
+    assert not targets(labelled(), prompt="union-box")[0].hidden[:48].any()
+
+
 def test_the_exact_box_is_that_of_the_pixels_in_the_square_input():
     found, options = targets(min_area=5)
     boxes = first_prompts(found, "box", options, np.random.default_rng(0)).boxes
@@ -106,6 +132,34 @@ def test_jitter_is_a_share_of_the_boxs_side():
     largest = torch.stack(moves).amax(0)
     assert (largest[0] <= torch.tensor([4, 2, 4, 2.0]) + 1e-4).all()
     assert (largest[1] > 2).all()
+
+
+def test_an_enlarged_box_grows_by_up_to_a_share_of_its_side_within_the_image():
+    found, options = targets(min_area=5, box_enlarge=0.25)
+    exact, moves = torch.tensor([[12, 10, 51, 29], [60, 40, 99, 79.0]]), []
+    for seed in range(40):
+        boxes = first_prompts(found, "box", options, np.random.default_rng(seed)).boxes / 2
+        assert (boxes >= 0).all()
+        assert (boxes[:, 2:] <= torch.tensor([127, 95])).all()
+        moves.append(torch.cat([exact[:, :2] - boxes[:, :2], boxes[:, 2:] - exact[:, 2:]], 1))
+    grown, most = torch.stack(moves), torch.tensor([[10, 5, 10, 5], [10, 10, 10, 10.0]])
+    assert (grown >= -1e-4).all()
+    assert (grown <= most + 1e-4).all()
+    assert (grown.amax(0) > 0.9 * most).all()
+    assert (grown.mean(0) / most - 0.5).abs().max() < 0.2
+
+
+def test_boxes_that_are_not_enlarged_are_those_of_before_there_was_the_option():
+    found, options = targets(min_area=5, box_jitter=0.1, box_margin=20)
+    rng = np.random.default_rng(3)
+    moved = []
+    for x0, y0, x1, y1 in ((12, 10, 51, 29), (60, 40, 99, 79)):
+        sides = np.array([x1 - x0 + 1, y1 - y0 + 1] * 2)
+        shift = rng.uniform(-1, 1, 4) * 0.1 * sides
+        moved.append(np.array([x0, y0, x1, y1]) + shift + rng.integers(0, 20, 4) * (-1, -1, 1, 1))
+    expected = np.clip(moved, 0, [127, 95, 127, 95])
+    boxes = first_prompts(found, "box", options, np.random.default_rng(3)).boxes / 2
+    np.testing.assert_allclose(boxes, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("where", ["centroid", "random"])

@@ -137,3 +137,13 @@ def test_no_object_at_all_is_an_error(make_disc, source_of) -> None:
     empty = [replace(make_disc(n), labels=np.zeros(make_disc(n).shape, np.int32)) for n in range(4)]
     with pytest.raises(DataError, match="none of the 3 training samples holds an object"):
         read_pools(source_of(empty), None, 16, 0.1)
+
+
+def test_no_object_to_choose_the_best_weights_by_is_an_error(make_disc, source_of) -> None:
+    empty = [replace(make_disc(n), labels=np.zeros(make_disc(n).shape, np.int32)) for n in range(2)]
+    message = r"none of the 2 validation samples holds an object; expected at least one\..*validation source"
+    with pytest.raises(DataError, match=message):
+        read_pools(source_of([make_disc(2), make_disc(3), *empty]), None, 16, 0.5)
+    with pytest.raises(DataError, match=message):
+        read_pools(source_of([make_disc(2)]), source_of(empty), 16, 0.1)
+    assert read_pools(source_of([make_disc(2)]), source_of([*empty, make_disc(3)]), 16, 0.1)[1].facts.areas

@@ -31,6 +31,10 @@ class StopAfter:
         return self.left <= 0
 
 
+THREE_STEPS = 4
+"""Polls until three steps are taken: after each of them, and after the first epoch's validation."""
+
+
 def tensors_of(path):
     return read_checkpoint(path)[0]
 
@@ -89,7 +93,7 @@ def test_stopped_and_resumed_equals_straight_to_the_bit(make_trainer, discs, tmp
 def test_a_resumed_training_takes_only_the_steps_that_are_left(make_trainer, discs, tmp_path) -> None:
     events = []
     out = tmp_path / "w.safetensors"
-    make_trainer().train(TrainingRequest(training=discs, out=out, should_stop=StopAfter(3)))
+    make_trainer().train(TrainingRequest(training=discs, out=out, should_stop=StopAfter(THREE_STEPS)))
     make_trainer().train(TrainingRequest(training=discs, out=out, report=events.append))
     assert "resumed after 3 of 4" in events[0].message
     assert [event.done for event in events if "loss" in event.values] == [4]
@@ -98,7 +102,7 @@ def test_a_resumed_training_takes_only_the_steps_that_are_left(make_trainer, dis
 def test_resume_false_starts_anew(make_trainer, discs, tmp_path) -> None:
     events = []
     out = tmp_path / "w.safetensors"
-    make_trainer().train(TrainingRequest(training=discs, out=out, should_stop=StopAfter(3)))
+    make_trainer().train(TrainingRequest(training=discs, out=out, should_stop=StopAfter(THREE_STEPS)))
     make_trainer().train(TrainingRequest(training=discs, out=out, resume=False, report=events.append))
     assert [event.done for event in events if "loss" in event.values] == [1, 2, 3, 4]
 
@@ -258,10 +262,11 @@ def test_images_smaller_than_the_patch_work(make_trainer, source_of, shape, tmp_
 
 
 def test_some_empty_samples_do_no_harm(make_trainer, source_of, make_disc, tmp_path) -> None:
-    samples = [make_disc(number) for number in range(4)]
-    samples[1] = replace(samples[1], labels=np.zeros_like(samples[1].labels))
-    samples[3] = replace(samples[3], labels=np.zeros_like(samples[3].labels))
-    result = make_trainer().train(TrainingRequest(training=source_of(samples), out=tmp_path / "w.safetensors"))
+    samples = [make_disc(number) for number in range(5)]
+    for empty in (1, 3):  # one to learn from, one of the two that are held out
+        samples[empty] = replace(samples[empty], labels=np.zeros_like(samples[empty].labels))
+    request = TrainingRequest(training=source_of(samples), out=tmp_path / "w.safetensors")
+    result = make_trainer(validation_share=0.4).train(request)
     assert result.finished
     assert np.isfinite(list(result.best.values())).all()
 

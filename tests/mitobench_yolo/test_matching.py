@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mitobench_yolo.matching import Judged, average_precision, box_iou, counts_at, match, peak_f1, pool
+from mitobench_yolo.matching import (
+    Judged,
+    average_precision,
+    box_iou,
+    counts_at,
+    match,
+    peak_f1,
+    pool,
+    precision_and_recall,
+)
 
 
 def plain_iou(a, b):
@@ -121,6 +130,17 @@ def test_peak_f1_is_the_highest_over_all_confidences(seed):
     assert best == pytest.approx(max(tried))
     (tp,), (total,) = counts_at(judged, np.array([confidence]))
     assert 2 * tp / max(total + judged.objects, 1) == pytest.approx(best)
+
+
+@given(cases)
+def test_precision_and_recall_equal_matching_what_is_left(seed):
+    images, judged = pooled(seed)
+    for confidence in (0.0, 0.3, 0.5, 1.0):
+        kept = [(real, found[found[:, 4] >= confidence]) for real, found in images]
+        right = sum(sum(p >= 0 for p in plain_match(real, found[:, :4], found[:, 4], 0.2)) for real, found in kept)
+        total, objects = sum(len(found) for _, found in kept), sum(len(real) for real, _ in images)
+        expected = right / total if total else 0, right / objects if objects else 0
+        assert precision_and_recall(judged, confidence) == pytest.approx(expected)
 
 
 @given(cases)

@@ -109,6 +109,25 @@ def test_validation_scores_are_those_of_the_report(make_task, learned):
     assert scores[SCORE] == pytest.approx((report.ap50_95 + report.best_f1) / 2)
 
 
+def test_precision_and_recall_are_those_of_the_report_at_the_confidence_of_the_highest_f1(make_task, learned):
+    network, _ = load_network(learned)
+    task = make_task(network=network)
+    scores = task.validate()
+    report = task.report(task.weights(), scores["confidence"])
+    assert (scores["precision"], scores["recall"]) == (report.precision, report.recall)
+    harmonic = 2 / (1 / scores["precision"] + 1 / scores["recall"])
+    assert scores["f1"] == pytest.approx(harmonic)
+    assert scores["f1"] > 0.5
+
+
+def test_where_nothing_is_found_precision_and_recall_are_numbers_too(make_task, monkeypatch):
+    task = make_task()
+    found = [(np.array([[1.0, 1, 9, 9]]), np.zeros((0, 5), np.float32))]
+    monkeypatch.setattr(task, "_detections", lambda: iter(found))
+    scores = task.validate()
+    assert (scores["f1"], scores["precision"], scores["recall"]) == (0, 0, 0)
+
+
 def test_a_random_network_scores_near_nothing(make_task):
     scores = make_task().validate()
     assert scores["ap50"] < 0.1

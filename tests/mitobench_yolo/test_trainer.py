@@ -13,10 +13,13 @@ from mitobench.checkpoints import read_card, read_checkpoint
 from mitobench.errors import DataError, MissingError, UsageError
 from mitobench.hashing import sha256_file
 from mitobench.interfaces import Trainer, TrainingRequest
+from mitobench.options import parse_options
 from mitobench.training.loop import resume_path
 from mitobench_yolo.architecture import yolo11
-from mitobench_yolo.options import ROLE
+from mitobench_yolo.options import ROLE, TrainerOptions
 from mitobench_yolo.trainer import YoloTrainer
+
+_MEASURED = ("ap50", "ap50_95", "f1", "confidence", "precision", "recall", "score")
 
 
 @pytest.fixture
@@ -79,10 +82,7 @@ def test_progress_is_told_after_every_step_and_validation(make_trainer, few, tmp
     assert [(e.done, e.total, e.epoch) for e in steps] == [(1, 4, 1), (2, 4, 1), (3, 4, 2), (4, 4, 2)]
     assert [e.done for e in scores] == [2, 4]
     assert all({"box_loss", "cls_loss", "dfl_loss"} <= set(e.values) for e in steps)
-    assert all(
-        {f"validation_{name}" for name in ("ap50", "ap50_95", "f1", "confidence", "score")} == set(e.values)
-        for e in scores
-    )
+    assert all({f"validation_{name}" for name in _MEASURED} == set(e.values) for e in scores)
 
 
 def test_the_card_says_what_was_trained_how_and_on_what(learned, discs):
@@ -97,6 +97,7 @@ def test_the_card_says_what_was_trained_how_and_on_what(learned, discs):
     assert (card.data["samples"], card.data["validation_samples"], card.data["spec"]) == (64, 8, "discs")
     assert card.data["objects"] > 64
     assert card.metrics["validation_f1"] > 0.8
+    assert min(card.metrics["validation_precision"], card.metrics["validation_recall"]) > 0.7
     assert card.versions["ultralytics"] != "unknown"
     assert card.licence == "CC0-1.0"
     assert "AGPL-3.0" in card.notes
@@ -124,6 +125,43 @@ def test_the_report_of_the_validation_samples_is_written_where_asked_for(make_tr
     assert document["best_f1"] == pytest.approx(result.best["f1"])
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", *[".parquet"] * 2, *[".png"] * 5]
     assert str(tmp_path) not in json.dumps(dict(read_card(out).trainer))
+
+
+def test_the_report_judges_at_the_iou_asked_for_and_the_card_does_not(
+    make_trainer, discs, source_of, tmp_path, learned
+):
+    def train(iou):
+        trainer = make_trainer(
+            init=learned,
+            weights={ROLE: learned},
+            epochs=1,
+            lr=1e-9,
+            averaging=0,
+            report=tmp_path / f"{iou}",
+            report_iou=iou,
+        )
+        request = TrainingRequest(
+            training=source_of([discs(0)]),
+            validation=source_of([discs(n) for n in range(64, 72)]),
+            out=tmp_path / f"{iou}.safetensors",
+        )
+        trainer.train(request)
+        return json.loads((tmp_path / f"{iou}" / "detection.json").read_text()), read_card(request.out)
+
+    (loose, card), (strict, same) = train(0.5), train(0.9)
+    assert (loose["iou"], strict["iou"]) == (0.5, 0.9)
+    assert strict["confusion"][0][0] < loose["confusion"][0][0]
+    assert strict["tp"] + strict["fn"] == loose["tp"] + loose["fn"]
+    assert card.metrics == same.metrics
+    assert card.metrics["validation_precision"] == pytest.approx(loose["precision"])
+    assert card.metrics["validation_recall"] == pytest.approx(loose["recall"])
+
+
+def test_where_and_how_the_report_is_made_is_no_part_of_what_a_checkpoint_is(tmp_path):
+    options = parse_options(TrainerOptions, {"report": "detect", "report_iou": 0.45}, owner="yolo", base=tmp_path)
+    assert options.report == tmp_path / "detect"
+    assert options.identity() == TrainerOptions().identity()
+    assert not {"report", "report_iou"} & set(options.identity())
 
 
 def test_half_as_large_with_half_precision_and_still_read(make_trainer, few, tmp_path):

@@ -1,7 +1,7 @@
 """Boards of samples: with their reference, with prompts, and with each augmentation."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from mitobench_cli.drawing.boards import REFERENCE_LEGEND, Board, Panel, View, c
 if TYPE_CHECKING:
     from mitobench.samples import Sample
     from mitobench.training.augmentation import Augmentation
+    from mitobench.training.broad_augmentation import BroadAugmentation
+
+    AnyAugmentation = Augmentation | BroadAugmentation
 
 __all__ = ["augmentation_board", "augmentations", "samples_board"]
 
@@ -33,8 +36,18 @@ def samples_board(samples: "Sequence[Sample]", prompts: Sequence[Prompts] = ()) 
     return Board.grid(panels, min(_COLUMNS, len(panels)), (*referenced, *prompt_legend(prompts)))
 
 
-def augmentations(how: "Augmentation") -> "dict[str, Augmentation]":
+@overload
+def augmentations(how: "Augmentation") -> "dict[str, Augmentation]": ...
+@overload
+def augmentations(how: "BroadAugmentation") -> "dict[str, BroadAugmentation]": ...
+def augmentations(how: "AnyAugmentation") -> "Mapping[str, AnyAugmentation]":
     """Each transformation of an augmentation alone, and with certainty where it has a probability, by a title with its parameters."""
+    from mitobench.training.augmentation import Augmentation
+
+    return _published(how) if isinstance(how, Augmentation) else _broad(how)
+
+
+def _published(how: "Augmentation") -> "dict[str, Augmentation]":
     none = type(how).none()
 
     def only(**fields: Any) -> "Augmentation":
@@ -60,9 +73,31 @@ def augmentations(how: "Augmentation") -> "dict[str, Augmentation]":
     return {title: made for title, (wanted, made) in alone.items() if wanted}
 
 
-def augmentation_board(sample: "Sample", how: "Augmentation", seed: int, *, together: int = 2) -> Board:
+def _broad(how: "BroadAugmentation") -> "dict[str, BroadAugmentation]":
+    none = type(how).none()
+
+    def only(**fields: Any) -> "BroadAugmentation":
+        return none.model_copy(update=fields)
+
+    low, high = how.gain
+    sharp, soft = how.blur
+    extract = only(whole=0.0, smallest_extract=how.smallest_extract)
+    blur = only(blurred=1.0, blur=how.blur)
+    alone: Mapping[str, tuple[bool, BroadAugmentation]] = {
+        f"extract, p = {1 - how.whole:g}\nsides × {how.smallest_extract:g}–1": (how.whole < 1, extract),
+        "turns\nquarters, mirrored or not": (how.turns, only(turns=True)),
+        f"gamma\nexponent {np.exp(-how.gamma):.2f}–{np.exp(how.gamma):.2f}": (how.gamma > 0, only(gamma=how.gamma)),
+        f"contrast\n× {low:g}–{high:g}": (how.gain != (1, 1), only(gain=how.gain)),
+        f"brightness\n± {how.offset:g} of full scale": (how.offset > 0, only(offset=how.offset)),
+        f"negative\np = {how.inverted:g}": (how.inverted > 0, only(inverted=1.0)),
+        f"blur, p = {how.blurred:g}\nσ {sharp:g}–{soft:g} px": (how.blurred > 0, blur),
+        f"Gaussian noise\nSD up to {how.noise:g} of full scale": (how.noise > 0, only(noise=how.noise)),
+    }
+    return {title: made for title, (wanted, made) in alone.items() if wanted}
+
+
+def augmentation_board(sample: "Sample", how: "AnyAugmentation", seed: int, *, together: int = 2) -> Board:
     """A sample, the same under each transformation alone (the strongest of 16 draws), and under all ``together`` times."""
-    from mitobench.training.augmentation import augment
 
     def panel(title: str, changed: "Sample") -> Panel:
         layers = [] if changed.labels is None else [(changed.labels, REFERENCE)]
@@ -71,17 +106,29 @@ def augmentation_board(sample: "Sample", how: "Augmentation", seed: int, *, toge
     panels = [panel("unchanged", sample)]
     panels += [panel(title, _strongest(sample, alone, seed)) for title, alone in augmentations(how).items()]
     for number in range(together):
-        changed = augment(sample, how, derive_rng(seed, "augmentation", "all", number))
+        changed = _changed(sample, how, derive_rng(seed, "augmentation", "all", number))
         panels.append(panel(f"all together\ndraw {number + 1}", changed))
     return Board.grid(panels, _COLUMNS, REFERENCE_LEGEND if sample.labels is not None else ())
 
 
-def _strongest(sample: "Sample", how: "Augmentation", seed: int) -> "Sample":
-    """Of some draws the one that changes the image most."""
-    from mitobench.training.augmentation import augment
+def _changed(sample: "Sample", how: "AnyAugmentation", rng: np.random.Generator) -> "Sample":
+    from mitobench.training.augmentation import Augmentation, augment
+    from mitobench.training.broad_augmentation import vary
 
-    drawn = (augment(sample, how, derive_rng(seed, "augmentation", number)) for number in range(_DRAWS))
-    return max(drawn, key=lambda changed: float(np.abs(changed.image.astype(np.int16) - sample.image).mean()))
+    return augment(sample, how, rng) if isinstance(how, Augmentation) else vary(sample, rng, how)
+
+
+def _strongest(sample: "Sample", how: "AnyAugmentation", seed: int) -> "Sample":
+    """Of some draws the smallest extract; of equally large ones that which changes the image most."""
+
+    def change(changed: "Sample") -> tuple[int, float]:
+        if changed.shape != sample.shape:
+            return -changed.image.size, np.inf
+        return -changed.image.size, float(np.abs(changed.image.astype(np.int16) - sample.image).mean())
+
+    return max(
+        (_changed(sample, how, derive_rng(seed, "augmentation", number)) for number in range(_DRAWS)), key=change
+    )
 
 
 def _objects(sample: "Sample") -> str:

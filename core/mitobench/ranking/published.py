@@ -148,8 +148,9 @@ def _of_checkpoint(score: PublishedScore) -> PublishedComparison:
     except MissingError as error:
         return _comparison(score, of, remark=str(error))
     if score.column not in metrics:
-        raise UsageError(
-            f"the published {score.column} {score.value:g}: the card of {path.name} has no such number. It has: {', '.join(metrics) or 'none'}."
+        known = ", ".join(metrics) or "none"
+        return _comparison(
+            score, of, remark=f"not measured: the card of {path.name} has no {score.column}, only {known}"
         )
     return _comparison(score, of, ours=float(metrics[score.column]))
 

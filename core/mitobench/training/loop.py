@@ -169,9 +169,9 @@ def run_training(
 ) -> Outcome:
     """Train, validate after every epoch, keep the best weights, and stop when told.
 
-    The state (at :func:`resume_path`) is written after every epoch and on stopping, so a killed process loses at most an
-    epoch and a stopped one nothing. A training that was stopped and resumed takes exactly the steps of one that was not.
-    Deleting the state after the checkpoint is written is the caller's part.
+    The state (at :func:`resume_path`) is written before and after every validation and on stopping, so a killed process loses
+    at most an epoch, in a validation no step, and a stopped one nothing. A training that was stopped and resumed takes exactly
+    the steps of one that was not. Deleting the state after the checkpoint is written is the caller's part.
 
     Args:
         task: what to train.
@@ -188,8 +188,7 @@ def run_training(
         MitobenchError: a measured value is no longer finite.
     """
     state_file, report = resume_path(request.out), request.report
-    goes_on = request.resume and state_file.exists()
-    outcome = _resumed(state_file, identity, task, store) if goes_on else Outcome()
+    outcome = _resumed(state_file, identity, task, store) if request.resume and state_file.exists() else Outcome()
     if outcome.step:
         report(_event(outcome, schedule, {}, f"resumed after {outcome.step} of {schedule.steps} steps"))
     started, before = time.monotonic(), outcome.seconds
@@ -200,10 +199,13 @@ def run_training(
     while True:
         progress = schedule.progress(outcome.step, outcome.seconds)
         if outcome.step > outcome.validated and (outcome.step % schedule.steps_per_epoch == 0 or progress >= 1):
+            save()  # a validation may take long
             values = _validated(task, schedule.epoch(outcome.step), outcome, store, better)
-            report(_event(outcome, schedule, {f"validation_{name}": value for name, value in values.items()}))
+            report(_event(outcome, schedule, values))
             outcome.seconds = before + time.monotonic() - started
             save()
+            if progress < 1 and request.should_stop():
+                return outcome
         if progress >= 1:
             outcome.finished = True
             return outcome
@@ -232,7 +234,7 @@ def _validated(
     if not outcome.best or better(values, outcome.best):
         outcome.best = {**values, "epoch": float(epoch)}
         outcome.weights = store.copy(task.weights())
-    return values
+    return {f"validation_{name}": value for name, value in values.items()}
 
 
 def _resumed(path: Path, identity: str, task: Task, store: Store) -> Outcome:

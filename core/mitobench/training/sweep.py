@@ -32,6 +32,9 @@ __all__ = ["OPTION", "PlannedSweep", "Sweep", "SweepStep", "plan_sweep"]
 OPTION = "checkpoint"
 """The option through which a component gets what was trained."""
 
+_CARRIED = ("model", "base")
+"""The options by which a trainer and the component that reads its checkpoints name the weights below them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -172,6 +175,8 @@ def _step(
 def _completed(asked: Sweep, plugins: Plugins) -> tuple[Sweep, tuple[Spec, ...]]:
     """The sweep with the trained segmenter where none was named, and the components that get the checkpoints.
 
+    These say which weights lie below as the trainer does, where they do not say it themselves.
+
     Raises:
         UsageError: none gets them.
     """
@@ -182,16 +187,34 @@ def _completed(asked: Sweep, plugins: Plugins) -> tuple[Sweep, tuple[Spec, ...]]
         if not names:
             raise UsageError(f"{trainer.name} trains no segmenter; give --segmenter, such as sam:model=tiny.")
         asked = replace(asked, segmenters=(Spec(names[0]),))
-    kinds: tuple[tuple[Kind, tuple[Spec, ...]], ...] = (("prompter", asked.prompters), ("segmenter", asked.segmenters))
-    trained = tuple(
-        spec for kind, specs in kinds for spec in specs if spec.name in trainer.trains and _takes(kind, spec, plugins)
+    trained: list[Spec] = []
+
+    def completed(kind: Kind, specs: tuple[Spec, ...]) -> tuple[Spec, ...]:
+        found = list(specs)
+        for index, spec in enumerate(specs):
+            if spec.name in trainer.trains and _takes(kind, spec, plugins):
+                found[index] = _carrying(kind, spec, asked.trainer, plugins)
+                trained.append(found[index])
+        return tuple(found)
+
+    asked = replace(
+        asked,
+        prompters=completed("prompter", asked.prompters),
+        segmenters=completed("segmenter", asked.segmenters),
     )
     if not trained:
-        named = ", ".join(str(spec) for _, specs in kinds for spec in specs)
+        named = ", ".join(str(spec) for spec in (*asked.prompters, *asked.segmenters))
         raise UsageError(
             f"none of {named} takes what {trainer.name} trains; expected a prompter or segmenter {' or '.join(trainer.trains)} without {OPTION}=."
         )
-    return asked, trained
+    return asked, tuple(trained)
+
+
+def _carrying(kind: Kind, spec: Spec, trainer: Spec, plugins: Plugins) -> Spec:
+    """A component with the base of its checkpoints as their trainer has it, where it has such options and no values for them."""
+    known = plugins.find(kind, spec).options_model().model_fields
+    carried = {name: trainer.options[name] for name in _CARRIED if name in trainer.options and name in known}
+    return Spec(spec.name, {**carried, **spec.options}, spec.distribution)
 
 
 def _takes(kind: Kind, spec: Spec, plugins: Plugins) -> bool:

@@ -126,23 +126,81 @@ def test_what_is_better_can_be_told(tmp_path) -> None:
     assert outcome.best["epoch"] == 5
 
 
-@pytest.mark.parametrize("stop_after", range(1, 20))
-def test_stopping_anywhere_changes_nothing(tmp_path, stop_after) -> None:
+POLLS = [
+    *(step for epoch in range(4) for step in (*range(4 * epoch + 1, 4 * epoch + 5), 4 * epoch + 4)),
+    *range(17, 20),
+]
+"""The steps taken when ``should_stop`` is asked the first time, the second, ...: after each, and after each epoch's validation."""
+
+
+@pytest.mark.parametrize(("stop_after", "steps"), list(enumerate(POLLS, start=1)))
+def test_stopping_anywhere_changes_nothing(tmp_path, stop_after, steps) -> None:
     straight = run(Number(), tmp_path / "straight.resume")
     assert not run(Number(), tmp_path / "s.resume", stop_after=stop_after).finished
     task, events = Number(), []
     resumed = run(task, tmp_path / "s.resume", report=events.append)
-    assert events[0].message == f"resumed after {stop_after} of 20 steps"
-    assert task.steps[0][0] == stop_after
+    assert events[0].message == f"resumed after {steps} of 20 steps"
+    assert task.steps[0][0] == steps
     assert (resumed.best, resumed.step, resumed.weights) == (straight.best, straight.step, straight.weights)
     assert resumed.history.curves() == straight.history.curves()
 
 
 def test_a_stop_between_the_last_step_and_its_validation_is_made_good(tmp_path) -> None:
-    assert not run(Number(), tmp_path / "s.resume", stop_after=20).finished
+    assert not run(Number(), tmp_path / "s.resume", stop_after=len(POLLS) + 1).finished
     task = Number()
     assert run(task, tmp_path / "s.resume").best == run(Number(), tmp_path / "straight.resume").best
     assert task.steps == []
+
+
+class Counted(Number):
+    """Counts its validations; the one asked for is cut short, as by a second Ctrl-C."""
+
+    def __init__(self, *, killed_in: int = 0) -> None:
+        super().__init__()
+        self.killed_in, self.validations = killed_in, 0
+
+    def validate(self) -> dict[str, float]:
+        self.validations += 1
+        if self.validations == self.killed_in:
+            raise KeyboardInterrupt
+        return super().validate()
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 5])
+def test_a_training_that_is_killed_in_a_validation_loses_no_step(tmp_path, epoch) -> None:
+    straight = run(Number(), tmp_path / "straight.resume")
+    with pytest.raises(KeyboardInterrupt):
+        run(Counted(killed_in=epoch), tmp_path / "s.resume")
+    task, events = Counted(), []
+    resumed = run(task, tmp_path / "s.resume", report=events.append)
+    assert [event.message for event in events if event.message] == [f"resumed after {4 * epoch} of 20 steps"]
+    assert "validation_score" in events[1].values
+    assert [step for step, _ in task.steps] == list(range(4 * epoch, 20))
+    assert task.validations == 6 - epoch
+    assert (resumed.best, resumed.step, resumed.weights) == (straight.best, straight.step, straight.weights)
+    assert resumed.history.curves() == straight.history.curves()
+
+
+def test_a_stop_in_a_validation_costs_no_further_step_and_no_second_validation(tmp_path) -> None:
+    first, second = Counted(), Counted()
+    request = TrainingRequest(training=Nothing(), out=tmp_path / "s", should_stop=lambda: first.validations == 2)
+    schedule = Schedule(epochs=5, steps_per_epoch=4)
+    assert not run_training(first, schedule, JsonStore(), request, identity="one").finished
+    assert (len(first.steps), first.validations) == (8, 2)
+    assert run(second, tmp_path / "s.resume").best == run(Number(), tmp_path / "straight.resume").best
+    assert (second.steps[0][0], second.validations) == (8, 3)
+
+
+def test_a_stop_in_the_last_validation_comes_too_late(tmp_path) -> None:
+    task = Counted()
+    request = TrainingRequest(training=Nothing(), out=tmp_path / "s", should_stop=lambda: task.validations == 5)
+    assert run_training(task, Schedule(epochs=5, steps_per_epoch=4), JsonStore(), request, identity="one").finished
+
+
+def test_every_epoch_is_validated_once(tmp_path) -> None:
+    task = Counted()
+    run(task, tmp_path / "s.resume")
+    assert task.validations == 5
 
 
 def test_the_history_holds_every_epochs_mean_loss_and_validation(tmp_path) -> None:
