@@ -72,8 +72,8 @@ BUNDLED: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="sam-ft-em",
         bundled="mitobench_sam:weights/sam-ft-em.safetensors",
-        sha256="e3caa0b35fcebc0121d2c871b01e329dad3f57a3024708a28d1e52cb81782570",
-        size=1680512,
+        sha256="e907d504b388e962a3fa793d14f665924d3e3a0f884e530e212de4e90c31df34",
+        size=1680272,
         licence="Apache-2.0",
         citation=CITATION_MICRO_SAM,
         summary="the mask decoder of sam-tiny, fine-tuned by mitobench on generated electron microscopy",

@@ -63,7 +63,7 @@ def test_it_works_offline_as_typed(plugins, store, spec):
 
 
 @pytest.mark.parametrize(
-    ("spec", "kind", "least"), [(SPECS[0], "em", 0.68), (SPECS[1], "em", 0.68), (SPECS[0], "nuclei", 0.39)]
+    ("spec", "kind", "least"), [(SPECS[0], "em", 0.84), (SPECS[1], "em", 0.84), (SPECS[0], "nuclei", 0.73)]
 )
 def test_boxes_give_masks_of_generated_objects_that_it_has_not_seen(plugins, store, spec, kind, least):
     segmenter = plan_component("segmenter", parse_spec(spec), plugins, store, base=Path.cwd()).build(plugins)

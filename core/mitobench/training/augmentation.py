@@ -117,7 +117,7 @@ def _moved(plane: NDArray[_Pixel], field: NDArray[np.float32], *, order: int) ->
     return np.stack(done, axis=-1).reshape(plane.shape)
 
 
-def _parted(labels: NDArray[np.integer], field: NDArray[np.float32]) -> NDArray[np.integer]:
+def _parted(labels: NDArray[np.int32], field: NDArray[np.float32]) -> NDArray[np.int32]:
     """Labels in which the mirror image of an object that lies apart from the object is an object of its own.
 
     Beyond the edges of the unchanged image its mirror image continues; with one number for both, a box around an object
