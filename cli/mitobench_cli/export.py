@@ -99,21 +99,23 @@ def _export_prompts(runs: tuple[Path, ...], out: Path | None, prompter: str, dat
 
 
 def _manual(done: "PromptTable") -> str:
-    """The prompter that gives these prompts again."""
+    """The prompter that gives these prompts again; an image that failed stays an error, not one without objects."""
     from mitobench.specs import Spec
 
-    return str(Spec("manual", {"path": str(done.path), **({"missing": "skip"} if done.without else {})}, ""))
+    skipped = {"missing": "skip"} if done.without and not done.failed else {}
+    return str(Spec("manual", {"path": str(done.path), **skipped}, ""))
 
 
 def _prompts_text(done: "PromptTable", again: str) -> str:
+    import shlex
+
     from mitobench.text import inert
 
     plural = "es" if done.kind == "box" else "s"
     without = f", {len(done.without)} images without" if done.without else ""
-    line = (
-        f"{done.path}: {done.prompts} prompts ({done.kind}{plural}) of {done.prompter} on {done.images} images{without}"
-    )
-    return "\n".join([inert(line), inert(f"use: --prompter '{again}'")])
+    failed = f", {len(done.failed)} images failed" if done.failed else ""
+    line = f"{done.path}: {done.prompts} prompts ({done.kind}{plural}) of {done.prompter} on {done.images} images{without}{failed}"
+    return "\n".join([inert(line), inert(f"use: --prompter {shlex.quote(again)}")])
 
 
 def _export(run: Path, out: Path, predictions: bool) -> "ExportSummary":

@@ -34,9 +34,7 @@ __all__ = ["command"]
 @click.option(
     "--augmentation",
     type=click.Choice(["published", "broad"]),
-    is_flag=False,
-    flag_value="published",
-    help="With DATA: one sample under each transformation of this augmentation alone, and under all; the published one, where nothing follows.",
+    help="With DATA: one sample under each transformation of this augmentation alone, and under all.",
 )
 @click.option("--cell", "cells", multiple=True, metavar="CELL", help="With RUN: only this cell. Repeatable.")
 @click.option(
@@ -73,7 +71,7 @@ def command(
 
     if out is not None:
         check_file(out)
-    if what.lower().endswith(".zip") and is_there(Path(what)):
+    if what.lower().endswith(".zip") and is_there(Path(what)) and Path(what).is_file():
         raise UsageError(
             f"{what}: an export holds no images. `mitobench figures {what} --out FOLDER` draws its charts; to see images, give a run folder."
         )

@@ -1,6 +1,7 @@
 """Files that are either wholly there or not there, and names that are safe in any file system."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -71,10 +72,18 @@ def held_folder(folder: Path) -> Iterator[None]:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a path exists; text that is too long for a name, or holds a null character, names nothing."""
+    """Whether a path exists; text that is too long for a name, or holds a null character, names nothing.
+
+    Raises:
+        OSError: it cannot be told, such as in a folder that must not be read.
+    """
     try:
         return path.exists()
-    except (OSError, ValueError):
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
         return False
 
 

@@ -117,7 +117,7 @@ def note_texts(table: "LeaderboardTable") -> "list[tuple[str, tuple[LeaderboardR
     """Each note once, with the rows that it is about."""
     found: dict[str, list[LeaderboardRow]] = {}
     for row in table.rows:
-        for note in row.notes:
+        for note in dict.fromkeys(row.notes):
             found.setdefault(note, []).append(row)
     return [(note, tuple(rows)) for note, rows in found.items()]
 

@@ -197,15 +197,16 @@ class PromptedTrainingOptions(ComponentOptions):
             ),
             "objects": (apart, "another prompt than union-box, which makes all objects one target"),
             "max_objects": (apart, "another prompt than union-box, which makes all objects one target"),
+            **dict.fromkeys(PUBLISHED_AUGMENTATION, (self.augment > 0, "augment of 1 or more, the copies it is about")),
         }
-        for name, (used, needed) in uses.items():
-            if name in self.model_fields_set and getattr(self, name) is not None and not used:
-                raise ValueError(f"{name} would change nothing here; it needs {needed}. Leave it out")
         given = [name for name in PUBLISHED_AUGMENTATION if name in self.model_fields_set]
         if given and self.augmentation != "published":
             raise ValueError(
                 f"{', '.join(given)}: of augmentation=published, but augmentation is {self.augmentation}; leave one of the two out"
             )
+        for name, (used, needed) in uses.items():
+            if name in self.model_fields_set and getattr(self, name) is not None and not used:
+                raise ValueError(f"{name} would change nothing here; it needs {needed}. Leave it out")
         return self
 
     def identity(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class UnetOptions(ComponentOptions):
     min_area: int | None = Field(
         None,
         ge=0,
-        description="Drop instances of fewer pixels. By default what was best on the held-out samples of the checkpoint's training.",
+        description="Drop instances of fewer pixels. By default what the checkpoint's card says; trainings choose it on their held-out samples.",
     )
     split: Literal["auto", "components", "watershed"] = Field(
         "auto",

@@ -3,17 +3,19 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
+from mitobench.checkpoints import read_card
 from mitobench.experiment import read_experiment
 from mitobench.options import parse_options
 from mitobench.plugins import Plugins
 from mitobench.ranking.published import match_cell
-from mitobench.specs import parse_spec
+from mitobench.specs import parse_spec, spec_from_table
 from mitobench.training.steps import plan_experiment
 from mitobench.weights import WeightsStore
 from mitobench_cli.main import cli
@@ -104,6 +106,37 @@ def test_every_published_number_belongs_to_one_cell_or_checkpoint(path, data_roo
         assert score.differs or path.stem in PUBLISHED, (
             "only the published protocol on the published data differs in nothing"
         )
+
+
+def checkpoint_columns():
+    """Per trainer, what recipes compare of its checkpoints' cards, and its spec where it trains fastest, on generated images."""
+    specs, columns = {}, {}
+    for path in RECIPES:
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        for step in recipe["train"]:
+            spec = spec_from_table(step["trainer"])
+            if path in GENERATED:
+                specs[spec.name] = spec
+            found = [score["column"] for score in recipe["published"] if score.get("checkpoint") == step["out"]]
+            columns.setdefault(spec.name, set()).update(found)
+    return {name: (specs[name], found) for name, found in columns.items() if found}
+
+
+@pytest.mark.parametrize("trainer", sorted(checkpoint_columns()))
+@pytest.mark.filterwarnings("ignore:CUDA initialization:UserWarning")
+def test_the_columns_of_checkpoints_are_what_their_trainers_measure(trainer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    spec, columns = checkpoint_columns()[trainer]
+    spec = replace(spec, options={**spec.options, "epochs": 1})
+    data = ("--data", "synthetic:kind=nuclei,n=6,size=64", "--out", "a.safetensors")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", str(spec), *data, "--offline", "--device", "cpu"], prog_name="mitobench")
+    assert ended.value.code in (0, None), capsys.readouterr().err
+    assert columns <= read_card(tmp_path / "a.safetensors").metrics.keys()
+
+
+def test_checkpoints_of_two_trainers_are_compared():
+    assert sorted(checkpoint_columns()) == ["unet-keras", "yolo"]
 
 
 def fine_tuned_scores():

@@ -1,5 +1,6 @@
 """Files are whole or absent, and names are safe."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,12 @@ def test_a_text_that_no_file_can_be_named_by_is_not_there(tmp_path):
     assert not is_there(tmp_path / "absent")
     assert not is_there(Path("sam-ft:" + ",".join(f"option{n}=1" for n in range(100))))
     assert not is_there(Path("a\0b"))
+
+
+def test_what_cannot_be_told_is_not_said_to_be_absent(tmp_path, monkeypatch):
+    def locked(_path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", locked)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        is_there(tmp_path / "locked" / "file")

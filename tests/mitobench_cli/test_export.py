@@ -1,6 +1,7 @@
 """``mitobench export``: from a run to a file, from files to a leaderboard."""
 
 import json
+import shlex
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_the_prompts_of_a_run_give_its_scores_again(mitobench):
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
         "points.csv: 25 prompts (points) of toy-centres on 4 images",
-        "use: --prompter 'manual:path=points.csv'",
+        "use: --prompter manual:path=points.csv",
     ]
     assert mitobench(*matrix, "--prompter", "manual:path=points.csv", "--out", "b").code == 0
     compared = mitobench("compare", "a:toy-centres x *", "b:manual:path=points.csv x *", "--json", "--resamples", 0)
@@ -127,14 +128,39 @@ def test_the_prompts_of_a_run_give_its_scores_again(mitobench):
     assert all(first == second for first, second in found.values())
 
 
+MATRIX = ("run", "--data", "toy-discs:n=3", "--segmenter", "toy-flood", "--metric", "toy-overlap", "--offline")
+
+
 def test_images_without_prompts_are_said_and_skipped(mitobench, tmp_path):
-    matrix = ("run", "--data", "toy-discs:n=3", "--segmenter", "toy-flood", "--metric", "toy-overlap", "--offline")
-    mitobench(*matrix, "--prompter", "toy-centres:fail_on=disc1", "--out", "a")
-    done = mitobench("export", "a", "--prompts", "toy-centres:fail_on=disc1", "--out", "p.csv", "--json")
+    (tmp_path / "some.csv").write_text("image,x,y\ndisc0,10,10\ndisc2,30,30\n")
+    mitobench(*MATRIX, "--prompter", "manual:path=some.csv,missing=skip", "--out", "a")
+    done = mitobench("export", "a", "--prompts", "manual", "--out", "p.csv", "--json")
     found = json.loads(done.out)
-    assert (found["images"], found["without"], found["prompts"]) == (2, ["disc1"], 8)
+    assert (found["images"], found["without"], found["failed"], found["prompts"]) == (2, ["disc1"], [], 2)
     assert found["use"] == "manual:path=p.csv,missing=skip"
-    assert mitobench(*matrix, "--prompter", found["use"], "--out", "b").code == 0
+    assert mitobench(*MATRIX, "--prompter", found["use"], "--out", "b").code == 0
+
+
+def test_images_that_failed_are_said_and_are_not_scored_as_empty(mitobench):
+    mitobench(*MATRIX, "--prompter", "toy-centres:fail_on=disc1", "--out", "a")
+    asked = ("export", "a", "--prompts", "toy-centres", "--out", "p.csv")
+    found = json.loads(mitobench(*asked, "--json").out)
+    assert (found["images"], found["without"], found["failed"], found["prompts"]) == (2, [], ["disc1"], 8)
+    assert found["use"] == "manual:path=p.csv"
+    assert "on 2 images, 1 images failed" in mitobench(*asked).out
+    again = mitobench(*MATRIX, "--prompter", found["use"], "--out", "b")
+    assert again.code != 0
+    assert "disc1" in again.out + again.err
+
+
+def test_the_prompter_that_is_printed_can_be_given_to_a_shell(mitobench):
+    mitobench(*MATRIX, "--prompter", "toy-centres", "--out", "a")
+    done = mitobench("export", "a", "--prompts", "toy-centres", "--out", "it's; mine.csv")
+    assert done.code == 0, done.err
+    _, option, prompter = shlex.split(done.out.splitlines()[1])
+    assert option == "--prompter"
+    assert parse_spec(prompter).options == {"path": "it's; mine.csv"}
+    assert mitobench(*MATRIX, "--prompter", prompter, "--out", "b").code == 0
 
 
 def test_no_run(mitobench):

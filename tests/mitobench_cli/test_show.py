@@ -40,16 +40,16 @@ def test_prompts_are_drawn_over_the_samples(mitobench, tmp_path, prompter):
 
 
 def test_augmentations_are_shown(mitobench, tmp_path):
-    assert mitobench("show", "toy-discs:n=1", "--augmentation", "--out", "a.png", "--dpi", 40).code == 0
+    assert mitobench("show", "toy-discs:n=1", "--augmentation", "broad", "--out", "a.png", "--dpi", 40).code == 0
     assert pixels(tmp_path / "a.png").shape[1] > 250
 
 
-def test_either_augmentation_is_shown_and_without_a_word_the_published_one(mitobench, tmp_path):
-    for name, kind in (("bare", ["--augmentation"]), *((k, ["--augmentation", k]) for k in ("published", "broad"))):
-        assert mitobench("show", "toy-discs:n=1", "--out", f"{name}.svg", "--dpi", 30, *kind).code == 0
-    bare, published, broad = (tmp_path / f"{name}.svg" for name in ("bare", "published", "broad"))
+def test_either_augmentation_is_shown_before_or_after_the_data(mitobench, tmp_path):
+    for before, after in ((["--augmentation", "published"], []), ([], ["--augmentation", "broad"])):
+        name = (before + after)[-1]
+        assert mitobench("show", *before, "toy-discs:n=1", *after, "--out", f"{name}.svg", "--dpi", 30).code == 0
+    published, broad = (tmp_path / f"{name}.svg" for name in ("published", "broad"))
     assert "<!-- elastic field -->" in published.read_text()
-    assert "<!-- elastic field -->" in bare.read_text()
     assert "<!-- negative -->" in broad.read_text()
     assert "<!-- elastic field -->" not in broad.read_text()
 
@@ -61,6 +61,7 @@ def test_either_augmentation_is_shown_and_without_a_word_the_published_one(mitob
         (("toy-discs:n=3", "--image", "nosuch"), "There are 3, such as: disc0, disc1, disc2"),
         (("toy-discs", "--cell", "x"), "--cell does not go with a DATA"),
         (("toy-discs", "--augmentation", "narrow"), "is not one of 'published', 'broad'"),
+        (("toy-discs", "--augmentation"), "'--augmentation' requires an argument"),
         (("toy-disks",), "toy-discs"),
         ((".",), "not a run folder"),
         (("runs/absent",), "not a run folder"),
@@ -107,6 +108,8 @@ def test_the_predictions_of_a_run_are_shown(mitobench, tmp_path):
     assert (result.code, "There are 3, such as: disc0" in result.err) == (2, True)
     assert mitobench("show", "r", "--prompter", "toy-centres").code == 2
     assert mitobench("show", "r", "--augmentation", "broad").code == 2
+    (tmp_path / "r").rename(tmp_path / "r.zip")
+    assert mitobench("show", "r.zip", "--image", "disc1", "--out", "three.png", "--dpi", 50).code == 0
 
 
 def test_in_a_terminal_of_many_colours_the_picture_is_printed(monkeypatch, capsys):

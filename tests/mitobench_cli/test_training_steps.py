@@ -253,10 +253,14 @@ checkpoint = "$run/models/a.safetensors"
     assert (found["ours"], found["of"]) == (card.metrics["validation_dice"], "checkpoint a.safetensors")
 
 
-def test_what_the_card_of_a_checkpoint_lacks_was_not_measured(mitobench, recipe):
-    entry = """
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("elegance", ""), ("validation_dise", "Did you mean 'validation_dice'?")],
+)
+def test_what_the_card_of_a_checkpoint_lacks_was_not_measured(mitobench, recipe, column, meant):
+    entry = f"""
 [[published]]
-column = "elegance"
+column = "{column}"
 value = 0.9
 source = "somebody"
 differs = "all"
@@ -265,8 +269,10 @@ checkpoint = "$run/models/a.safetensors"
     recipe(more=entry)
     result = mitobench("run", "recipe.toml")
     assert result.code == 0, result.err
-    assert "elegance  checkpoint a.safetensors  0.9        -     [1]" in result.out
-    assert "not measured: the card of a.safetensors has no elegance, only validation_dice" in result.out
+    assert f"{column}  checkpoint a.safetensors  0.9        -     [1]" in result.out
+    assert f"not measured: the card of a.safetensors has no {column}, only validation_dice" in result.out
+    assert meant in result.out
+    assert ("Did you mean" in result.out) == bool(meant)
 
 
 def test_a_published_number_that_could_be_of_several_cells_is_refused(mitobench, tmp_path):

@@ -85,6 +85,13 @@ def test_the_kind_decides_which_augmentation_makes_the_copies():
     assert change_of(ScratchOptions()) is vary
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_without_copies_there_is_nothing_for_them_to_change(name):
+    for model, given in ((FineTuneOptions, {}), (ScratchOptions, {"augmentation": "published", "augment": 0})):
+        with pytest.raises(UsageError, match=f"{name} would change nothing here; it needs augment of 1 or more"):
+            parse_options(model, {**given, name: OTHERS[name]}, owner="sam")
+
+
 @pytest.mark.parametrize("value", [[35, 25], [-1, 5], [0, float("inf")], 30, [1, 2, 3]])
 def test_alpha_is_a_range(value):
     with pytest.raises(UsageError, match="elastic_alpha"):
@@ -96,7 +103,6 @@ def test_they_identify_a_checkpoint_where_such_copies_are_made_and_only_there():
     assert options().identity() != options(rotation=10).identity()
     for without in (options(augment=0), options(augmentation="broad"), ScratchOptions()):
         assert not set(PUBLISHED_AUGMENTATION) & set(without.identity())
-    assert options(augment=0, rotation=10).identity() == options(augment=0).identity()
 
 
 class Listed:

@@ -6,11 +6,13 @@ import torch
 
 from mitobench.checkpoints import Card, write_checkpoint
 from mitobench.errors import MissingError, UsageError
+from mitobench.experiment import Experiment, TrainingStep
 from mitobench.hashing import sha256_file
 from mitobench.options import parse_options
 from mitobench.plugins import Plugins
 from mitobench.prompts import Prompts
 from mitobench.specs import parse_spec
+from mitobench.training.steps import plan_experiment
 from mitobench.training.sweep import Sweep, plan_sweep
 from mitobench.weights import WeightsStore
 from mitobench_sam.options import FineTunedSamOptions
@@ -166,3 +168,39 @@ def test_a_sweep_evaluates_on_the_model_that_its_trainer_starts_from(tmp_path, s
 def test_a_sweep_evaluates_on_the_base_that_its_trainer_starts_from(tmp_path, tiny_path):
     (found,) = swept(tmp_path, f"sam-ft:base={tiny_path}")
     assert (found["base"], "model" in found) == (str(tiny_path), False)
+
+
+def planned(tmp_path, trainer, *segmenters):
+    """The cells of an experiment whose segmenters read what its one training step has yet to write: ``b.safetensors``."""
+    plugins = Plugins.discover()
+    data = (parse_spec("synthetic:n=2,size=64"),)
+    asked = Experiment(
+        data=data,
+        prompters=(parse_spec("gt-box"),),
+        segmenters=tuple(parse_spec(text) for text in segmenters),
+        metrics=(parse_spec("semantic"),),
+        train=(TrainingStep(trainer=parse_spec(trainer), data=data, out=tmp_path / "b.safetensors"),),
+        base=tmp_path,
+    )
+    steps, plan = plan_experiment(asked, plugins, WeightsStore(plugins, cache=tmp_path / "cache", offline=True))
+    return steps, plan.cells, [cell.components[2].options(plugins) for cell in plan.cells]
+
+
+@pytest.mark.parametrize("checkpoint", ["b.safetensors", "models/../b.safetensors", "whole"])
+def test_a_training_step_says_on_which_model_its_checkpoint_will_be(tmp_path, checkpoint):
+    path = tmp_path / "b.safetensors" if checkpoint == "whole" else checkpoint
+    _, (cell,), (options,) = planned(tmp_path, "sam-ft:model=tiny,epochs=1", f"sam-ft:checkpoint={path}")
+    assert (cell.status, options.model) == ("run", "tiny"), cell.reason
+
+
+def test_a_training_step_says_on_which_base_its_checkpoint_will_be(tmp_path, tiny_path):
+    _, (cell,), (options,) = planned(tmp_path, f"sam-ft:base={tiny_path}", "sam-ft:checkpoint=b.safetensors")
+    assert (cell.status, options.base, options.model) == ("run", tiny_path, "vit_b"), cell.reason
+
+
+@pytest.mark.parametrize(
+    "segmenter", ["sam-ft:model=vit_t,checkpoint=b.safetensors", "sam-ft:checkpoint=c.safetensors"]
+)
+def test_a_model_that_is_named_and_another_checkpoint_stay_what_they_are(tmp_path, segmenter):
+    _, _, (options,) = planned(tmp_path, "sam-ft:model=tiny", segmenter)
+    assert options.model == ("vit_t" if "vit_t" in segmenter else "vit_b")

@@ -10,6 +10,7 @@ from mitobench.components import ComponentPlan
 from mitobench.errors import MissingError, UsageError
 from mitobench.experiment import PublishedScore
 from mitobench.files import write_atomically
+from mitobench.options import suggest
 from mitobench.plan import Plan, PlannedCell
 from mitobench.ranking.standings import Leaderboard, ScoreCell
 from mitobench.results.runfolder import RunFolder
@@ -75,7 +76,7 @@ def compare(
     """Put our numbers beside the published ones.
 
     Raises:
-        UsageError: a number that could belong to several cells.
+        UsageError: a number that could belong to several cells, or of a column that its cell does not have.
     """
     return tuple(
         _of_checkpoint(score) if score.checkpoint is not None else _of_cell(score, plan, leaderboard)
@@ -148,10 +149,9 @@ def _of_checkpoint(score: PublishedScore) -> PublishedComparison:
     except MissingError as error:
         return _comparison(score, of, remark=str(error))
     if score.column not in metrics:
-        known = ", ".join(metrics) or "none"
-        return _comparison(
-            score, of, remark=f"not measured: the card of {path.name} has no {score.column}, only {known}"
-        )
+        known, meant = ", ".join(metrics) or "none", suggest(score.column, list(metrics))
+        remark = f"not measured: the card of {path.name} has no {score.column}, only {known}"
+        return _comparison(score, of, remark=f"{remark}.{meant}" if meant else remark)
     return _comparison(score, of, ours=float(metrics[score.column]))
 
 

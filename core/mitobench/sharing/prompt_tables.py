@@ -39,7 +39,8 @@ class PromptTable:
         data, prompter: what the run calls them.
         kind: "point" or "box".
         images: those with a prompt.
-        without: ids of those without, because there is nothing on them or because they failed.
+        without: ids of those on which nothing was found.
+        failed: ids of those that failed in every cell of the prompter, so that what it would find is not known.
         prompts: the number of prompts.
     """
 
@@ -49,11 +50,12 @@ class PromptTable:
     kind: PromptKind
     images: int
     without: tuple[str, ...]
+    failed: tuple[str, ...]
     prompts: int
 
 
 def export_prompts(folder: RunFolder, out: Path, prompter: str, *, data: str | None = None) -> PromptTable:
-    """Write what a prompter of a run made of each image. No model is run.
+    """Write what a prompter of a run made of each image, read from any of its cells in which the image did not fail. No model is run.
 
     Args:
         folder: the run, with its predictions, where prompts are stored.
@@ -69,17 +71,21 @@ def export_prompts(folder: RunFolder, out: Path, prompter: str, *, data: str | N
     cells = _cells(folder, prompter, data)
     results = folder.results()
     tables = {key: results.cell(key) for key in cells}
-    key = max(tables, key=lambda key: (int((tables[key].status == "ok").sum()), key))
-    found = dict(_stored(folder, key, tables[key]))
+    found: dict[str, Prompts] = {}
+    for key in sorted(tables, key=lambda key: (int((tables[key].status == "ok").sum()), key), reverse=True):
+        found.update(_stored(folder, key, tables[key], without=frozenset(found)))
+    found = dict(sorted(found.items()))
+    seen = sorted({str(image) for table in tables.values() for image in table.images})
     kind, text = prompt_table(found)
     write_atomically(out, text.encode("utf-8"))
     return PromptTable(
         path=out,
-        data=str(cells[key]["data"]["label"]),
-        prompter=str(cells[key]["prompter"]["label"]),
+        data=_listed(cells, "data"),
+        prompter=_listed(cells, "prompter"),
         kind=kind,
         images=sum(len(prompts) > 0 for prompts in found.values()),
-        without=tuple(str(image) for image in tables[key].images if not len(found.get(str(image), ()))),
+        without=tuple(image for image, prompts in found.items() if not len(prompts)),
+        failed=tuple(image for image in seen if image not in found),
         prompts=sum(len(prompts) for prompts in found.values()),
     )
 
@@ -129,10 +135,11 @@ def _number(value: np.float32) -> str:
     return np.format_float_positional(value, unique=True, trim="-")
 
 
-def _stored(folder: RunFolder, key: str, table: CellTable) -> Iterable[tuple[str, Prompts]]:
+def _stored(folder: RunFolder, key: str, table: CellTable, *, without: frozenset[str]) -> Iterable[tuple[str, Prompts]]:
+    """The prompts of the images that did not fail in a cell, but for some images."""
     for image, status in zip(map(str, table.images), table.status, strict=True):
-        shape = table.shape(image)
-        if status == "ok" and shape is not None:
+        shape = table.shape(image) if status == "ok" and image not in without else None
+        if shape is not None:
             yield image, read_prediction(folder.predictions(key), cell=key, image=image, shape=shape).prompts
 
 

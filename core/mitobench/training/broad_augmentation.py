@@ -50,7 +50,7 @@ class BroadAugmentation(BaseModel):
 
 
 def vary(sample: Sample, rng: np.random.Generator, how: BroadAugmentation | None = None) -> Sample:
-    """A changed copy of a sample: an extract of at least half its sides around one of its objects, turned and recoloured.
+    """A changed copy of a sample: an extract around one of its objects, if it has labels, turned and recoloured.
 
     Args:
         sample: image uint8 (H, W) or (H, W, 3); without labels, extracts lie anywhere.

@@ -11,7 +11,8 @@ from mitobench.plugins import Plugins
 from mitobench.ranking.published import OVERLAPS
 from mitobench.ranking.standings import Leaderboard, LeaderboardTable
 from mitobench.specs import Spec
-from mitobench.training.sweep import OPTION, PlannedSweep, SweepStep
+from mitobench.training.bases import OPTION
+from mitobench.training.sweep import PlannedSweep, SweepStep
 
 if TYPE_CHECKING:
     from mitobench.weights import WeightsStore

@@ -200,19 +200,21 @@ def run_training(
         progress = schedule.progress(outcome.step, outcome.seconds)
         if outcome.step > outcome.validated and (outcome.step % schedule.steps_per_epoch == 0 or progress >= 1):
             save()  # a validation may take long
-            values = _validated(task, schedule.epoch(outcome.step), outcome, store, better)
+            values = _validated(task, schedule.epoch(outcome.step), outcome, store, better, state_file)
             report(_event(outcome, schedule, values))
             outcome.seconds = before + time.monotonic() - started
             save()
-            if progress < 1 and request.should_stop():
-                return outcome
         if progress >= 1:
             outcome.finished = True
+            return outcome
+        if (
+            0 < outcome.step == outcome.validated and request.should_stop()
+        ):  # also where a resumed training stands there
             return outcome
         values = task.step(outcome.step, progress)
         outcome.step += 1
         outcome.seconds = before + time.monotonic() - started
-        _check_finite(values, outcome.step)
+        _check_finite(values, outcome.step, state_file)
         outcome.history.step(values)
         report(_event(outcome, schedule, values))
         if request.should_stop():
@@ -226,9 +228,10 @@ def _validated(
     outcome: Outcome,
     store: Store,
     better: Better,
+    state_file: Path,
 ) -> Mapping[str, float]:
     values = dict(task.validate())
-    _check_finite(values, outcome.step)
+    _check_finite(values, outcome.step, state_file)
     outcome.validated = outcome.step
     outcome.history.validated(epoch, values)
     if not outcome.best or better(values, outcome.best):
@@ -256,11 +259,12 @@ def _event(outcome: Outcome, schedule: Schedule, values: Mapping[str, float], me
     return TrainingEvent(done=outcome.step, total=schedule.steps, epoch=epoch, values=values, message=message)
 
 
-def _check_finite(values: Mapping[str, float], step: int) -> None:
+def _check_finite(values: Mapping[str, float], step: int, state_file: Path) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
+            anew = "; then start anew with --no-resume" if state_file.exists() else ""
             raise MitobenchError(
-                f"training: {name} is {value} at step {step}; expected a finite number. Lower the learning rate (lr=) or look for odd images."
+                f"training: {name} is {value} at step {step}; expected a finite number. Lower the learning rate (lr=) or look for odd images{anew}."
             )
 
 

@@ -1,7 +1,6 @@
 """Training steps: checkpoints that are made before a matrix runs, unless they are there and were made as asked."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from mitobench.interfaces import DataSource, TrainingEvent, TrainingRequest, Tra
 from mitobench.plan import Plan, PlannedCell, make_plan
 from mitobench.plugins import Plugins
 from mitobench.specs import Spec
+from mitobench.training.bases import on_their_bases, whole
 from mitobench.training.combined import CombinedSource
 from mitobench.training.loop import resume_path
 from mitobench.training.made_by import TrainingStatus, note_beside, state_of, what_makes
@@ -80,7 +80,8 @@ def plan_experiment(
     """
     try:
         steps = plan_steps(experiment, plugins, store)
-        plan = make_plan(experiment, plugins, store, folder=folder)
+        trainers = {out: experiment.train[number - 1].trainer for out, number in _pending(steps).items()}
+        plan = make_plan(on_their_bases(experiment, trainers, plugins), plugins, store, folder=folder)
     except DataError as error:
         if not experiment.data_from:
             raise
@@ -263,11 +264,7 @@ def _cell_after(
 
 def _pending(steps: Sequence[PlannedTraining]) -> dict[Path, int]:
     """The checkpoints that steps, by number, have yet to write."""
-    return {_whole(step.out): number for number, step in enumerate(steps, start=1) if step.status != "done"}
-
-
-def _whole(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (removes "..", follows no link)
+    return {whole(step.out): number for number, step in enumerate(steps, start=1) if step.status != "done"}
 
 
 def _awaited(
@@ -275,8 +272,8 @@ def _awaited(
 ) -> int | None:
     """The step whose checkpoint is all that the component lacks, or None where it lacks something else (too)."""
     references = component.options(plugins).weights()
-    steps = [pending[_whole(r.path)] for r in references if r.path is not None and _whole(r.path) in pending]
-    others = [r for r in references if r.path is None or _whole(r.path) not in pending]
+    steps = [pending[whole(r.path)] for r in references if r.path is not None and whole(r.path) in pending]
+    others = [r for r in references if r.path is None or whole(r.path) not in pending]
     here = {entry.file.name for entry in store.entries() if entry.state != "absent"}
     lacks = any(not r.path.is_file() if r.path is not None else r.name not in here for r in others)
     return max(steps) if steps and not lacks else None

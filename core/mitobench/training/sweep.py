@@ -20,6 +20,7 @@ from mitobench.options import parse_options
 from mitobench.plan import PlannedCell, make_plan
 from mitobench.plugins import Plugins
 from mitobench.specs import Spec
+from mitobench.training.bases import OPTION, carrying
 from mitobench.training.made_by import what_makes
 from mitobench.training.steps import PlannedTraining, after_training, open_sources, plan_training
 from mitobench.training.subsets import nested_subsets
@@ -27,13 +28,7 @@ from mitobench.training.subsets import nested_subsets
 if TYPE_CHECKING:
     from mitobench.weights import WeightsStore
 
-__all__ = ["OPTION", "PlannedSweep", "Sweep", "SweepStep", "plan_sweep"]
-
-OPTION = "checkpoint"
-"""The option through which a component gets what was trained."""
-
-_CARRIED = ("model", "base")
-"""The options by which a trainer and the component that reads its checkpoints name the weights below them."""
+__all__ = ["PlannedSweep", "Sweep", "SweepStep", "plan_sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +188,7 @@ def _completed(asked: Sweep, plugins: Plugins) -> tuple[Sweep, tuple[Spec, ...]]
         found = list(specs)
         for index, spec in enumerate(specs):
             if spec.name in trainer.trains and _takes(kind, spec, plugins):
-                found[index] = _carrying(kind, spec, asked.trainer, plugins)
+                found[index] = carrying(kind, spec, asked.trainer, plugins)
                 trained.append(found[index])
         return tuple(found)
 
@@ -208,13 +203,6 @@ def _completed(asked: Sweep, plugins: Plugins) -> tuple[Sweep, tuple[Spec, ...]]
             f"none of {named} takes what {trainer.name} trains; expected a prompter or segmenter {' or '.join(trainer.trains)} without {OPTION}=."
         )
     return asked, tuple(trained)
-
-
-def _carrying(kind: Kind, spec: Spec, trainer: Spec, plugins: Plugins) -> Spec:
-    """A component with the base of its checkpoints as their trainer has it, where it has such options and no values for them."""
-    known = plugins.find(kind, spec).options_model().model_fields
-    carried = {name: trainer.options[name] for name in _CARRIED if name in trainer.options and name in known}
-    return Spec(spec.name, {**carried, **spec.options}, spec.distribution)
 
 
 def _takes(kind: Kind, spec: Spec, plugins: Plugins) -> bool:

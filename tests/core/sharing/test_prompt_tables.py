@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from mitobench_toy_components import Flood
 
 from mitobench.errors import DataError, UsageError
 from mitobench.experiment import Experiment
@@ -94,7 +95,7 @@ def test_an_id_that_would_not_be_read_again_is_refused(image):
 def test_the_prompts_of_a_run_are_written_with_the_ids_of_its_images(run, tmp_path):
     folder = run()
     done = export_prompts(folder, tmp_path / "p.csv", "toy-centres")
-    assert (done.kind, done.images, done.without, done.prompts) == ("point", 2, (), 16)
+    assert (done.kind, done.images, done.without, done.failed, done.prompts) == ("point", 2, (), (), 16)
     (key,) = folder.record()["cells"]
     found = rows((tmp_path / "p.csv").read_text(encoding="utf-8"))
     assert len(found) == 16
@@ -118,6 +119,28 @@ def test_the_cell_that_holds_most_images_is_read(run, tmp_path):
         run(segmenters=("toy-flood", "toy-flood:shape_error=true")), tmp_path / "p.csv", "toy-centres"
     )
     assert done.images == 2
+
+
+@pytest.mark.parametrize(
+    ("fails", "failed"), [({80: "disc0", 90: "disc1"}, ()), ({80: "disc1", 90: "disc1"}, ("disc1",))]
+)
+def test_an_image_is_read_from_whichever_cell_it_did_not_fail_in(run, tmp_path, monkeypatch, fails, failed):
+    whole = export_prompts(run("whole"), tmp_path / "whole.csv", "toy-centres")
+    segment = Flood.segment
+
+    def failing(self, encoding, sample, prompts):
+        if sample.id == fails[self.options.threshold]:
+            raise ValueError("it fails")
+        return segment(self, encoding, sample, prompts)
+
+    monkeypatch.setattr(Flood, "segment", failing)
+    done = export_prompts(
+        run(segmenters=("toy-flood", "toy-flood:threshold=90")), tmp_path / "parts.csv", "toy-centres"
+    )
+    assert (done.images, done.without, done.failed) == (2 - len(failed), (), failed)
+    assert (done.data, done.prompter) == (whole.data, whole.prompter)
+    same = (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert same == (not failed)
 
 
 def test_one_of_several_is_named_by_its_spec_and_its_data(run, tmp_path):

@@ -197,6 +197,42 @@ def test_a_stop_in_the_last_validation_comes_too_late(tmp_path) -> None:
     assert run_training(task, Schedule(epochs=5, steps_per_epoch=4), JsonStore(), request, identity="one").finished
 
 
+class Patient(Number):
+    """Is exhausted by its first validation that is no better than the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.best, self.exhausted = -math.inf, False
+
+    def validate(self) -> dict[str, float]:
+        values = super().validate()
+        self.exhausted, self.best = values[SCORE] <= self.best, max(self.best, values[SCORE])
+        return values
+
+    def state(self) -> dict[str, float]:
+        return {**super().state(), "best": self.best, "exhausted": self.exhausted}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self.best, self.exhausted = state["best"], state["exhausted"]
+
+
+def test_a_training_that_ended_by_patience_takes_no_step_when_resumed(tmp_path) -> None:
+    """As where the process died between its last state and its checkpoint."""
+
+    def sitting() -> tuple[Patient, Any]:
+        task = Patient()
+        request = TrainingRequest(training=Nothing(), out=tmp_path / "s", should_stop=lambda: task.exhausted)
+        return task, run_training(task, Schedule(epochs=50, steps_per_epoch=4), JsonStore(), request, identity="one")
+
+    task, first = sitting()
+    assert task.exhausted
+    assert first.step == first.validated == len(task.steps)
+    for _ in range(2):
+        task, again = sitting()
+        assert (task.exhausted, task.steps, again.facts()) == (True, [], first.facts())
+
+
 def test_every_epoch_is_validated_once(tmp_path) -> None:
     task = Counted()
     run(task, tmp_path / "s.resume")
@@ -266,6 +302,23 @@ def test_a_value_that_is_not_finite_ends_the_training(tmp_path, value) -> None:
     task = Number()
     task.step = lambda step, progress: {"loss": value}  # type: ignore[method-assign]
     with pytest.raises(MitobenchError, match=r"loss is .* at step 1; .*lr="):
+        run(task, tmp_path / "s.resume")
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_where_a_state_was_saved_before_a_value_that_is_not_finite_the_advice_is_to_start_anew(tmp_path, epoch) -> None:
+    """The learning rate is an option: the state that lies there is of a training with another."""
+    task, scores = Number(), [*[0.0] * (epoch - 1), math.nan]
+    task.validate = lambda: {SCORE: scores.pop(0)}  # type: ignore[method-assign]
+    with pytest.raises(MitobenchError, match=rf"score is nan at step {4 * epoch}; .*lr=.* start anew with --no-resume"):
+        run(task, tmp_path / "s.resume")
+    assert run(Number(), tmp_path / "s.resume", identity="a lower rate", resume=False).finished
+
+
+def test_where_no_state_was_saved_there_is_nothing_to_start_anew_from(tmp_path) -> None:
+    task = Number()
+    task.step = lambda step, progress: {"loss": math.nan}  # type: ignore[method-assign]
+    with pytest.raises(MitobenchError, match=r"odd images\.$"):
         run(task, tmp_path / "s.resume")
 
 
