@@ -184,5 +184,5 @@ def _rows(columns: Sequence[str], rows: list[list[Any]]) -> Rows:
 
 
 def _round(value: float | None) -> float | None:
-    """Five significant digits; None where it is not finite, which JSON cannot say."""
-    return float(f"{value:.5g}") if value is not None and np.isfinite(value) else None
+    """Seven significant digits, so that what is rounded again shows as in the table; None where it is not finite."""
+    return float(f"{value:.7g}") if value is not None and np.isfinite(value) else None
