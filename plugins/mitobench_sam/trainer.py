@@ -1,5 +1,6 @@
 """The trainers ``sam`` (a small SAM from random weights) and ``sam-ft`` (fine-tuning on a base)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,9 +12,9 @@ from torch.nn import functional
 from mitobench.checkpoints import Card, continued
 from mitobench.errors import MissingError, UsageError
 from mitobench.hashing import hash_data
-from mitobench.interfaces import BuildContext, TrainingRequest, TrainingResult
+from mitobench.interfaces import BuildContext, TrainingEvent, TrainingRequest, TrainingResult
 from mitobench.seeds import derive_seed
-from mitobench.training.loop import Outcome, Schedule, library_versions, resume_path, run_training
+from mitobench.training.loop import SCORE, Outcome, Schedule, library_versions, resume_path, run_training
 from mitobench_sam.architecture import Architecture, random_sam
 from mitobench_sam.loading import load_sam
 from mitobench_sam.trainer_options import FineTuneOptions, PromptedTrainingOptions, ScratchOptions
@@ -70,16 +71,25 @@ class _PromptedTrainer(Generic[Options]):
         )
         sam, architecture, base = self._start()
         task = PromptedTask(sam, base, options, self._context.seed, self._device, training, validation)
+        schedule = Schedule(epochs=options.epochs, steps_per_epoch=task.steps_per_epoch, minutes=options.minutes)
+        start = task.scores() if base else {}
+        if start:
+            said = ", ".join(f"{name} {value:.4g}" for name, value in start.items())
+            request.report(TrainingEvent(done=0, total=schedule.steps, epoch=0, message=f"before training: {said}"))
         outcome = run_training(
             task,
-            Schedule(epochs=options.epochs, steps_per_epoch=task.steps_per_epoch, minutes=options.minutes),
+            schedule,
             TorchStore(),
             replace(request, should_stop=lambda: task.exhausted or request.should_stop()),
             identity=self._identity(request, base),
         )
         finished = outcome.finished or task.exhausted
         if finished:
-            card = self._card(request, task, outcome, architecture, base)
+            card = self._card(request, task, outcome, architecture, base, start)
+            if outcome.best[SCORE] <= start.get(SCORE, -1):
+                worse = "no epoch was better on the held-out samples than the weights it started from; lower lr= or train for longer"
+                done = schedule.epoch(outcome.step)
+                request.report(TrainingEvent(done=outcome.step, total=schedule.steps, epoch=done, message=worse))
             save_state(request.out, outcome.weights, continued(card, self._init()), half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=finished, best=outcome.best)
@@ -98,7 +108,13 @@ class _PromptedTrainer(Generic[Options]):
         return hash_data({**plain, "component": self.component, "base": base})
 
     def _card(
-        self, request: TrainingRequest, task: PromptedTask, outcome: Outcome, architecture: Architecture, base: str
+        self,
+        request: TrainingRequest,
+        task: PromptedTask,
+        outcome: Outcome,
+        architecture: Architecture,
+        base: str,
+        start: Mapping[str, float],
     ) -> Card:
         options = self._options
         facts = [task.training.facts, task.validation.facts]
@@ -126,7 +142,8 @@ class _PromptedTrainer(Generic[Options]):
                 "objects": task.training.facts.objects,
                 "validation_samples": len(task.validation),
             },
-            metrics={f"validation_{name}": value for name, value in outcome.best.items()},
+            metrics={f"validation_{name}": value for name, value in outcome.best.items()}
+            | {f"start_{name}": value for name, value in start.items()},
             history=outcome.history.curves(),
             versions=library_versions("torch", "segment-anything", "numpy", "scipy"),
             licence=options.licence,

@@ -223,7 +223,7 @@ class PromptedTask:
             made: Tensor = self._sam.image_encoder(pixels[None])[0]
         return made
 
-    def validate(self) -> Mapping[str, float]:
+    def scores(self) -> dict[str, float]:
         """IoU and Dice of the held-out samples' masks at low resolution, mean over prompts; the score is the mean IoU of the kinds."""
         kinds = validated_kinds(self._options.prompt)
         found: dict[Kind, list[Tensor]] = {kind: [] for kind in kinds}
@@ -233,9 +233,12 @@ class PromptedTask:
         means = {kind: torch.cat(scores).mean(0).tolist() for kind, scores in found.items()}
         values = {f"iou_{kind}": iou for kind, (iou, _) in means.items()}
         values |= {f"dice_{kind}": dice for kind, (_, dice) in means.items()}
-        values[SCORE] = float(np.mean([iou for iou, _ in means.values()]))
-        self._since = 0 if values[SCORE] > self._best else self._since + 1
-        self._best = max(self._best, values[SCORE])
+        return values | {SCORE: float(np.mean([iou for iou, _ in means.values()]))}
+
+    def validate(self) -> Mapping[str, float]:
+        """The scores, which the schedule and the patience follow."""
+        values = self.scores()
+        self._since, self._best = (0 if values[SCORE] > self._best else self._since + 1), max(self._best, values[SCORE])
         if self._options.schedule == "plateau":
             self._plateau.step(values[SCORE])
         return values

@@ -104,6 +104,34 @@ def tune(base, tmp_path):
     return run
 
 
+# Whether it helped
+
+
+def messages_of(base, out, **options):
+    said = []
+    trainer = SamFineTuner(FineTuneOptions(base=base, **options), BuildContext(weights={"base": base}))
+    request = TrainingRequest(training=Discs(), out=out, report=lambda event: said.append(event.message))
+    trainer.train(request)
+    return [message for message in said if message]
+
+
+def test_the_base_is_scored_first_by_what_scores_the_training(base, tmp_path):
+    said = messages_of(base, tmp_path / "x.safetensors", epochs=1, lr=1e-12)
+    metrics = read_card(tmp_path / "x.safetensors").metrics
+    assert metrics["start_score"] == pytest.approx(metrics["validation_score"], abs=1e-6)
+    assert metrics["start_iou_box"] == pytest.approx(metrics["validation_iou_box"], abs=1e-6)
+    assert said[0].startswith(f"before training: iou_box {metrics['start_iou_box']:.4g}")
+
+
+def test_a_training_that_did_not_help_says_so(base, tmp_path):
+    helped = messages_of(base, tmp_path / "a.safetensors", train="all", epochs=30, lr=5e-3)
+    first = read_card(tmp_path / "a.safetensors").metrics
+    assert first["validation_score"] > first["start_score"]
+    assert not any("no epoch was better" in message for message in helped)
+    worse = messages_of(base, tmp_path / "b.safetensors", epochs=1, lr=1e-12)
+    assert "no epoch was better" in worse[-1]
+
+
 # What is trained, and what a checkpoint holds
 
 
@@ -148,7 +176,7 @@ def test_the_segmenter_makes_the_masks_that_validation_scored(tune, base, sam_ft
 
     monkeypatch.setattr(training_task, "shown_masks", recorded)
     result, _ = tune(train=train, epochs=20, lr=5e-3, validation=Discs(2, start=50))
-    segmenter, best, sizes = sam_ft(base, result.checkpoint), 2 * int(result.best["epoch"]) - 2, []
+    segmenter, best, sizes = sam_ft(base, result.checkpoint), 2 * int(result.best["epoch"]), []  # the base comes first
     for ref, logits in zip(Discs(2, start=50).refs(), shown[best : best + 2], strict=True):
         sample = ref.load()
         boxes = np.array([_box(sample.labels == k) for k in (1, 2, 3)], np.float32)
@@ -212,7 +240,7 @@ def test_the_frozen_encoder_runs_once_per_sample_and_copy(tune, monkeypatch):
     assert sum(calls) == 1 + 3 * 3
     calls.clear()
     tune(epochs=6, train="all", out="all.safetensors")
-    assert sum(calls) == 6 * 4
+    assert sum(calls) == 1 + 6 * 4  # the base's scores come first
 
 
 # Learning
