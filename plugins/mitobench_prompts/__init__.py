@@ -64,7 +64,7 @@ def mitobench_prompters() -> list[PrompterDescriptor]:
             name="grid",
             target="mitobench_prompts.grid:GridPoints",
             options="mitobench_prompts.options:GridOptions",
-            summary="a regular grid of points over the image, one prompt each; what they give must be filtered, as by sam:min_score=0.88,min_stability=0.95,nms=0.7",
+            summary="a regular grid of points, one prompt each; filter what they give, e.g. sam:min_score=0.88,min_stability=0.95,nms=0.7",
             emits=frozenset({"point"}),
             citation=_SAM,
         ),
