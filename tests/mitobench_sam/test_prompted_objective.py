@@ -38,6 +38,20 @@ def test_prompts_of_different_images_do_not_mix(official):
     torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-4)
 
 
+def test_prompts_are_encoded_in_32_bits_in_a_16_bit_training_too(official, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "mitobench_sam.prompted_objective.decode_all",
+        lambda decoder, side, sparse: seen.append((side.position, sparse)),
+    )
+    with torch.no_grad():
+        predict(official, torch.zeros(3, 256, 16, 16), boxes_only())
+        with torch.autocast("cpu", torch.bfloat16):
+            predict(official, torch.zeros(3, 256, 16, 16), boxes_only())
+    for plain, mixed in zip(*seen, strict=True):
+        assert torch.equal(plain, mixed)
+
+
 def masks(*ious):
     """Logits (1, 4, 10, 10) of masks with these IoUs with the full first row's target (1, 10, 10), and that target."""
     target = torch.zeros(1, 10, 10)

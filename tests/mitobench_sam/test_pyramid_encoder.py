@@ -71,6 +71,17 @@ def test_a_random_decoder_attends_first_to_what_lies_near_a_prompt():
             assert likeness.diagonal().mean() > 2 * elsewhere.abs().mean()
 
 
+def test_half_of_a_random_sam_s_waves_see_x_alone_and_the_others_y():
+    codes = (
+        random_sam(PYRAMID, 0).prompt_encoder.pe_layer((4, 4)).unflatten(0, (2, -1))
+    )  # sines and cosines of the waves
+    along_x, along_y = codes[:, 0::2], codes[:, 1::2]
+    assert torch.equal(along_x, along_x[:, :, :1].expand_as(along_x))
+    assert torch.equal(along_y, along_y[..., :1].expand_as(along_y))
+    assert along_x.std(3).max() > 0.1
+    assert along_y.std(2).max() > 0.1
+
+
 @pytest.mark.slow
 def test_the_tiny_encoder_takes_well_under_300_ms_of_one_core():
     encoder = random_sam(ARCHITECTURES["tiny"], 0).image_encoder.eval()

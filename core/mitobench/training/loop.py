@@ -188,9 +188,7 @@ def run_training(
         MitobenchError: a measured value is no longer finite.
     """
     state_file, report = resume_path(request.out), request.report
-    outcome = _resumed(state_file, identity, task, store) if request.resume and state_file.exists() else Outcome()
-    if outcome.step:
-        report(_event(outcome, schedule, {}, f"resumed after {outcome.step} of {schedule.steps} steps"))
+    outcome = _begun(task, schedule, store, request, identity)
     started, before = time.monotonic(), outcome.seconds
 
     def save() -> None:
@@ -207,9 +205,7 @@ def run_training(
         if progress >= 1:
             outcome.finished = True
             return outcome
-        if (
-            0 < outcome.step == outcome.validated and request.should_stop()
-        ):  # also where a resumed training stands there
+        if 0 < outcome.step == outcome.validated and request.should_stop():  # a resumed training may stand here too
             return outcome
         values = task.step(outcome.step, progress)
         outcome.step += 1
@@ -220,6 +216,17 @@ def run_training(
         if request.should_stop():
             save()
             return outcome
+
+
+def _begun(task: Task, schedule: Schedule, store: Store, request: TrainingRequest, identity: str) -> Outcome:
+    """A new training, or the unfinished one that goes on."""
+    state_file = resume_path(request.out)
+    if not (request.resume and state_file.exists()):
+        return Outcome()
+    outcome = _resumed(state_file, identity, task, store)
+    if outcome.step:
+        request.report(_event(outcome, schedule, {}, f"resumed after {outcome.step} of {schedule.steps} steps"))
+    return outcome
 
 
 def _validated(
