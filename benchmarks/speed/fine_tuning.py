@@ -32,6 +32,7 @@ from mitobench.specs import parse_spec
 from mitobench_sam.architecture import ARCHITECTURES, Architecture, random_sam
 from mitobench_sam.trainer_options import FineTuneOptions
 from mitobench_sam.training_images import TrainingImages
+from mitobench_sam.training_items import StepItems
 from mitobench_sam.training_task import PromptedTask
 
 TARGET = 10.0
@@ -108,12 +109,12 @@ def official_sam(a: Architecture) -> Sam:
     return sam
 
 
-def notebook_way(sam: Sam, batches: PromptedTask, epochs: int, way: Way) -> None:
-    """The published loop; only the choice of patches, their boxes and targets are taken from ``batches``."""
+def notebook_way(sam: Sam, steps: StepItems, epochs: int, way: Way) -> None:
+    """The published loop; only the choice of patches, their boxes and targets are taken from ``steps``."""
     optimiser = torch.optim.Adam(sam.mask_decoder.parameters(), lr=OPTIONS.lr, weight_decay=OPTIONS.weight_decay)
     loss_of = DiceCELoss(sigmoid=True, squared_pred=True, reduction="mean")
-    for step in range(epochs * batches.steps_per_epoch):
-        items = batches._items(step)
+    for step in range(epochs * steps.steps_per_epoch):
+        items = steps.of(step)
         with way.of("encode"):
             embeddings = [sam.image_encoder(pixels_of(sam, item.sample.image)) for item in items]
         with way.of("decode and learn"):
@@ -158,7 +159,9 @@ def main() -> None:
     images = patches(arguments.patches)
     ours, theirs = Way(), Way()
     our_way(make_task(architecture, images), images, arguments.epochs, ours)
-    notebook_way(official_sam(architecture), make_task(architecture, images), arguments.epochs, theirs)
+    notebook_way(
+        official_sam(architecture), StepItems(images, OPTIONS, 0, architecture.image_size), arguments.epochs, theirs
+    )
     print(f"{'two-block ViT' if arguments.quick else arguments.model}, {len(images)} patches, ", end="")
     print(f"{arguments.epochs} epochs, {arguments.threads} threads")
     ratios = {clock: compare(clock, ours, theirs) for clock in CLOCKS}

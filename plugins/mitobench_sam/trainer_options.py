@@ -24,6 +24,7 @@ PUBLISHED_AUGMENTATION = {
     "equalise": "equalise",
 }
 """The options of ``augmentation=published``, and what :class:`mitobench.training.augmentation.Augmentation` calls them."""
+_ABSENT_AT_ZERO = frozenset({"box_enlarge", "union_share"})  # of later: without them a training is what it was before
 
 
 class PromptedTrainingOptions(ComponentOptions):
@@ -56,6 +57,12 @@ class PromptedTrainingOptions(ComponentOptions):
     )
     max_objects: int = Field(25, ge=1, le=1024, description="objects of an image in one step")
     min_area: int = Field(1, ge=1, description="smaller objects, in pixels of the image, are not trained on")
+    union_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the steps in which all objects of an image are one target, shown by one loose box around them; it teaches what kind of thing is meant",
+    )
     rounds: int = Field(
         1,
         ge=1,
@@ -195,8 +202,10 @@ class PromptedTrainingOptions(ComponentOptions):
                 self.trained == "decoder" and self.cache != "off",
                 "a frozen encoder (train=decoder of sam-ft) and cache=memory",
             ),
-            "objects": (apart, "another prompt than union-box, which makes all objects one target"),
-            "max_objects": (apart, "another prompt than union-box, which makes all objects one target"),
+            **dict.fromkeys(
+                ("objects", "max_objects", "union_share"),
+                (apart, "another prompt than union-box, which makes all objects one target"),
+            ),
             **dict.fromkeys(PUBLISHED_AUGMENTATION, (self.augment > 0, "augment of 1 or more, the copies it is about")),
         }
         given = [name for name in PUBLISHED_AUGMENTATION if name in self.model_fields_set]
@@ -213,14 +222,16 @@ class PromptedTrainingOptions(ComponentOptions):
         """What identifies a checkpoint; how copies are made is left out where the published augmentation makes none."""
         used = self.augment > 0 and self.augmentation == "published"
         unused = frozenset() if used else frozenset(PUBLISHED_AUGMENTATION)
-        if not self.box_enlarge:  # without it a training is what it was before there was this option
-            unused |= {"box_enlarge"}
+        unused |= {name for name in _ABSENT_AT_ZERO if not getattr(self, name)}
         return {name: value for name, value in super().identity().items() if name not in unused}
 
     @property
     def trained(self) -> Literal["decoder", "lora", "all"]:
         """Which weights change."""
         return "all"
+
+
+_DESCRIBED = PromptedTrainingOptions.model_fields
 
 
 class FineTuneOptions(PromptedTrainingOptions):
@@ -249,33 +260,23 @@ class FineTuneOptions(PromptedTrainingOptions):
 class ScratchOptions(PromptedTrainingOptions):
     """Options of the trainer ``sam``: a whole small SAM from random weights, by iterative prompting."""
 
-    prompt: PromptName = Field("mixed", description=PromptedTrainingOptions.model_fields["prompt"].description)
+    prompt: PromptName = Field("mixed", description=_DESCRIBED["prompt"].description)
     point: Literal["centroid", "random"] = Field("random", description="where on the object a point prompt lies")
-    box_jitter: float = Field(
-        0.05, ge=0, le=1, description=PromptedTrainingOptions.model_fields["box_jitter"].description
-    )
-    rounds: int = Field(3, ge=1, le=32, description=PromptedTrainingOptions.model_fields["rounds"].description)
-    multimask: Literal["auto", "single", "both"] = Field(
-        "both", description=PromptedTrainingOptions.model_fields["multimask"].description
-    )
-    iou_weight: float = Field(1.0, ge=0, description=PromptedTrainingOptions.model_fields["iou_weight"].description)
+    box_jitter: float = Field(0.05, ge=0, le=1, description=_DESCRIBED["box_jitter"].description)
+    rounds: int = Field(3, ge=1, le=32, description=_DESCRIBED["rounds"].description)
+    multimask: Literal["auto", "single", "both"] = Field("both", description=_DESCRIBED["multimask"].description)
+    iou_weight: float = Field(1.0, ge=0, description=_DESCRIBED["iou_weight"].description)
     optimiser: Literal["adam", "adamw"] = Field("adamw", description="adam or adamw")
     lr: float = Field(1e-3, gt=0, description="highest learning rate")
     weight_decay: float = Field(0.05, ge=0, description="weight decay")
-    schedule: Literal["constant", "cosine", "plateau"] = Field(
-        "cosine", description=PromptedTrainingOptions.model_fields["schedule"].description
-    )
+    schedule: Literal["constant", "cosine", "plateau"] = Field("cosine", description=_DESCRIBED["schedule"].description)
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient (0 = any)")
-    averaging: float = Field(
-        0.998, ge=0, lt=1, description=PromptedTrainingOptions.model_fields["averaging"].description
-    )
+    averaging: float = Field(0.998, ge=0, lt=1, description=_DESCRIBED["averaging"].description)
     epochs: int = Field(50, ge=1, description="passes over the training samples")
     max_objects: int = Field(8, ge=1, le=1024, description="objects of an image in one step")
     batch: int = Field(4, ge=1, description="images per step; cut into smaller pieces where memory runs out")
     augment: int = Field(1, ge=0, description="0 = the samples as they are, otherwise a new augmented copy every time")
-    augmentation: Literal["published", "broad"] = Field(
-        "broad", description=PromptedTrainingOptions.model_fields["augmentation"].description
-    )
+    augmentation: Literal["published", "broad"] = Field("broad", description=_DESCRIBED["augmentation"].description)
     image_size: int = Field(512, ge=32, le=4096, description="side of the square input in pixels, a multiple of 32")
     width: int = Field(
         192, ge=16, le=1024, description="channels at stride 32; half and a quarter of it at strides 16 and 8"

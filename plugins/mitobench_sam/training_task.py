@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,12 @@ from mitobench_sam.embeddings import Embeddings
 from mitobench_sam.frames import Frame, network_input
 from mitobench_sam.losses import parse_loss
 from mitobench_sam.numeric_mode import autocast, numeric_mode
-from mitobench_sam.prompt_simulation import TURNS, Kind, Simulated, corrected, joined, validated_kinds
+from mitobench_sam.prompt_simulation import Simulated, corrected, joined, validated_kinds
 from mitobench_sam.prompted_objective import Objective, overlap, predict, shown_masks
 from mitobench_sam.trainable import Trainable
 from mitobench_sam.trainer_options import PromptedTrainingOptions
 from mitobench_sam.training_images import TrainingImages
+from mitobench_sam.training_items import Item, StepItems, union_options
 from mitobench_sam.training_targets import Targets, first_prompts, targets_of
 from mitobench_torch.devices import device_memory
 from mitobench_torch.training import WeightAverage, learning_rate
@@ -34,16 +34,6 @@ __all__ = ["PromptedTask"]
 
 PREPROCESSING = 1
 _VALIDATED_OBJECTS = 25
-
-
-@dataclass(frozen=True, eq=False)
-class _Item:
-    """One image of a step: its pixels, its objects, the first prompts, and the randomness of the next ones."""
-
-    sample: Sample
-    targets: Targets
-    prompts: Simulated
-    rng: np.random.Generator
 
 
 class PromptedTask:
@@ -83,6 +73,7 @@ class PromptedTask:
         kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
         self._optimiser = kind(self._part.parameters, lr=options.lr, weight_decay=options.weight_decay, fused=True)
         self._objective = Objective(parse_loss(options.loss), options.multimask, options.iou_weight)
+        self._items = StepItems(training, options, seed, self._side)
         self._frozen = options.trained == "decoder"
         self._mode = numeric_mode(options.precision, device)
         key = hash_data({"weights": base, "precision": self._mode, "preprocessing": PREPROCESSING})
@@ -94,7 +85,7 @@ class PromptedTask:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which every training sample is seen once."""
-        return -(-len(self.training) // self._options.batch)
+        return self._items.steps_per_epoch
 
     @property
     def exhausted(self) -> bool:
@@ -133,7 +124,7 @@ class PromptedTask:
     def _descend(self, step: int) -> float:
         """Add up the gradients of a step's pieces; returns the mean loss of its prompts and rounds."""
         self._optimiser.zero_grad()
-        items = self._items(step)
+        items = self._items.of(step)
         prompts = sum(len(item.targets.masks) for item in items)
         size = -(-len(items) // self.pieces)
         masked = derive_rng(self._seed, "masks", step).random(self._options.rounds) < 0.5
@@ -142,29 +133,7 @@ class PromptedTask:
             total += self._piece(items[start : start + size], masked, 1 / (prompts * self._options.rounds))
         return total
 
-    def _items(self, step: int) -> list[_Item]:
-        epoch, place = divmod(step, self.steps_per_epoch)
-        order = derive_rng(self._seed, "order", epoch).permutation(len(self.training))
-        chosen = order[place * self._options.batch : (place + 1) * self._options.batch]
-        turns = TURNS[self._options.prompt]
-        kind = turns[step % len(turns)]
-        return [self._item(int(index), epoch, kind, step) for index in chosen]
-
-    def _item(self, index: int, epoch: int, kind: Kind, step: int) -> _Item:
-        options, number = self._options, 0
-        rng = derive_rng(self._seed, "prompts", step, index)
-        if options.augment:
-            number = int(rng.integers(options.augment + 1)) if self._frozen else 1 + epoch
-        sample = self.training.copy(index, number, keep=self._frozen)
-        targets = targets_of(sample, self._side, options, rng)
-        if targets is None:  # the augmentation moved every object off the image
-            sample = self.training[index]
-            targets = targets_of(sample, self._side, options, rng)
-        if targets is None:
-            raise RuntimeError(f"sample {sample.id!r} has lost its objects")
-        return _Item(sample, targets, first_prompts(targets, kind, options, rng), rng)
-
-    def _piece(self, items: Sequence[_Item], masked: Sequence[bool], weight: float) -> float:
+    def _piece(self, items: Sequence[Item], masked: Sequence[bool], weight: float) -> float:
         """Add the gradients of some images: those of each round and part of the prompts, those of the encoder at the end."""
         device = self._device
         with self._autocast():
@@ -225,11 +194,10 @@ class PromptedTask:
 
     def scores(self) -> dict[str, float]:
         """IoU and Dice of the held-out samples' masks at low resolution, mean over prompts; the score is the mean IoU of the kinds."""
-        kinds = validated_kinds(self._options.prompt)
-        found: dict[Kind, list[Tensor]] = {kind: [] for kind in kinds}
+        found: dict[str, list[Tensor]] = {}
         for index in range(len(self.validation)):
-            for kind, scores in self._fitting(self.validation[index], kinds).items():
-                found[kind].append(scores)
+            for kind, scores in self._fitting(self.validation[index]).items():
+                found.setdefault(kind, []).append(scores)
         means = {kind: torch.cat(scores).mean(0).tolist() for kind, scores in found.items()}
         values = {f"iou_{kind}": iou for kind, (iou, _) in means.items()}
         values |= {f"dice_{kind}": dice for kind, (_, dice) in means.items()}
@@ -243,35 +211,47 @@ class PromptedTask:
             self._plateau.step(values[SCORE])
         return values
 
-    def _fitting(self, sample: Sample, kinds: Sequence[Kind]) -> dict[Kind, Tensor]:
+    def _fitting(self, sample: Sample) -> dict[str, Tensor]:
         """What ``_validated`` returns; with half as many prompts at once from now on where memory runs out."""
         while True:
             try:
                 with torch.no_grad(), self._autocast(), device_memory():
-                    return self._validated(sample, kinds)
+                    return self._validated(sample)
             except DeviceMemoryError:
                 if self._at_once == 1:
                     raise
                 self._at_once = -(-self._at_once // 2)
 
-    def _validated(self, sample: Sample, kinds: Sequence[Kind]) -> dict[Kind, Tensor]:
-        """IoU and Dice (K, 2) of up to 25 objects of one sample, by kind of prompt."""
+    def _validated(self, sample: Sample) -> dict[str, Tensor]:
+        """IoU and Dice (K, 2) of up to 25 objects of one sample, by kind of prompt; "union" = of all objects together."""
         options = self._options.model_copy(update={"objects": "many", "max_objects": _VALIDATED_OBJECTS})
         rng = derive_rng(self._seed, "validation", sample.id)
+        image = self._encoded(self._scored, [sample])
+        targets = self._targets(sample, options, rng)
+        kinds = validated_kinds(options.prompt)
+        scores = {
+            str(kind): self._overlaps(image, targets, first_prompts(targets, kind, options, rng)) for kind in kinds
+        }
+        if options.union_share:
+            options = union_options(options, sample.shape)
+            targets = self._targets(sample, options, rng)
+            scores["union"] = self._overlaps(image, targets, first_prompts(targets, "box", options, rng))
+        return scores
+
+    def _targets(self, sample: Sample, options: PromptedTrainingOptions, rng: np.random.Generator) -> Targets:
         targets = targets_of(sample, self._side, options, rng)
         if targets is None:
             raise RuntimeError(f"sample {sample.id!r} has lost its objects")
-        image = self._encoded(self._scored, [sample])
-        scores: dict[Kind, Tensor] = {}
-        for kind in kinds:
-            prompts = first_prompts(targets, kind, options, rng).to(self._device)
-            ambiguous = prompts.lone_point and options.multimask != "single"
-            parts = [prompts[at : at + self._at_once] for at in range(0, len(targets.masks), self._at_once)]
-            seen = torch.cat([shown_masks(self._scored, image, part, ambiguous=ambiguous).cpu() for part in parts])
-            hidden = targets.hidden[None]
-            pair = overlap(seen.masked_fill(hidden, -1), targets.low.masked_fill(hidden, 0))
-            scores[kind] = torch.stack(pair, 1)
-        return scores
+        return targets
+
+    def _overlaps(self, image: Tensor, targets: Targets, prompts: Simulated) -> Tensor:
+        """IoU and Dice (K, 2) of the masks that the scored weights show for K prompts of one image."""
+        asked = prompts.to(self._device)
+        ambiguous = asked.lone_point and self._options.multimask != "single"
+        parts = [asked[at : at + self._at_once] for at in range(0, len(targets.masks), self._at_once)]
+        seen = torch.cat([shown_masks(self._scored, image, part, ambiguous=ambiguous).cpu() for part in parts])
+        hidden = targets.hidden[None]
+        return torch.stack(overlap(seen.masked_fill(hidden, -1), targets.low.masked_fill(hidden, 0)), 1)
 
     def weights(self) -> Mapping[str, Tensor]:
         """The trained weights that were scored."""

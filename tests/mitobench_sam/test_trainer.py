@@ -370,6 +370,7 @@ def test_memory_that_does_not_hold_one_prompt_is_an_error(tune, monkeypatch, opt
         {},
         {"train": "all", "augment": 1, "prompt": "mixed", "rounds": 2, "averaging": 0.9, "schedule": "plateau"},
         {"train": "lora", "optimiser": "adamw"},
+        {"union_share": 0.5, "prompt": "mixed", "rounds": 2},
         {"schedule": "plateau", "lr": 1e-30, "prompt": "point-box", "box_enlarge": 0.1},
     ],
     ids=str,

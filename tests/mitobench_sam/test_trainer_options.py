@@ -24,6 +24,8 @@ from mitobench_sam.trainer_options import FineTuneOptions, ScratchOptions
         ({"cache_dir": "cache", "cache": "off"}, "cache_dir.*cache=memory"),
         ({"objects": "many", "prompt": "union-box"}, "objects.*union-box"),
         ({"max_objects": 25, "prompt": "union-box"}, "max_objects.*union-box"),
+        ({"union_share": 0.5, "prompt": "union-box"}, "union_share.*union-box"),
+        ({"union_share": 1}, "union_share"),
         ({"lr": 0}, "lr"),
         ({"round": 2}, "Did you mean 'rounds'"),
     ],
@@ -54,8 +56,9 @@ def test_a_folder_for_embeddings_is_refused_where_the_whole_sam_is_trained():
 
 
 def test_an_option_of_later_does_not_change_what_earlier_trainings_are():
-    assert "box_enlarge" not in FineTuneOptions().identity()
+    assert not {"box_enlarge", "union_share"} & FineTuneOptions().identity().keys()
     assert FineTuneOptions(box_enlarge=0.025).identity()["box_enlarge"] == 0.025
+    assert FineTuneOptions(union_share=0.3).identity()["union_share"] == 0.3
 
 
 def test_the_documented_line_is_the_published_iterative_training():
