@@ -94,9 +94,9 @@ def _as_text(found: "CellComparison", everything: bool) -> str:
     from mitobench.text import inert
 
     shown = [c for c in found.columns if everything or c.column.headline or c.column.name == found.primary]
-    table = columns(
-        [_row(c) for c in shown], ["", "A", "B", "B - A", "95 % interval", "B better/equal/worse on", "undefined on"]
-    )
+    header = ["", "A", "B", "B - A", "95 % interval", "B better/equal/worse on", "undefined on"]
+    fields = len(header) if any(c.undefined for c in shown) else len(header) - 1
+    table = columns([_row(c)[:fields] for c in shown], header[:fields])
     lines = [f"A: {_name(found.first)}", f"B: {_name(found.second)}", *_badges(found), f"data: {_coverage(found)}"]
     tested = f"p = {found.p:.2g} ({found.test})" if found.p is not None else found.test
     closing = [f"{found.primary}: {tested}", *_left_out(shown), found.uncertainty]

@@ -8,7 +8,7 @@ import click
 from mitobench.errors import UsageError
 from mitobench.specs import Spec
 from mitobench_cli.matrix import SpecType
-from mitobench_cli.reports import render, table_for_terminal
+from mitobench_cli.reports import fitted, render, table_for_terminal
 from mitobench_cli.terminal import debug_option, discover, show
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def command(
     plugins = discover()
     folders = open_runs(runs)
     if reporter is not None:
-        plugins.find("reporter", reporter)
+        on_stdout = fitted(reporter, plugins)
+        reporter = on_stdout if out is None else reporter
     elif out is not None:
         reporter = _reporter_for(out, plugins)
     evidence = Evidence(folders, plugins)

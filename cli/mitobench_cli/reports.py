@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,11 +14,12 @@ from mitobench.specs import Spec
 from mitobench_cli.terminal import say
 
 if TYPE_CHECKING:
+    from mitobench.plugins import Plugins
     from mitobench.ranking.evidence import Evidence
     from mitobench.ranking.leaderboard import Leaderboard
     from mitobench.results.runfolder import RunFolder
 
-__all__ = ["render", "table_for_terminal", "write_reports"]
+__all__ = ["fitted", "render", "table_for_terminal", "write_reports"]
 
 
 def render(leaderboard: "Leaderboard", evidence: "Evidence", reporter: Spec) -> str:
@@ -37,8 +39,17 @@ def render(leaderboard: "Leaderboard", evidence: "Evidence", reporter: Spec) -> 
 
 def table_for_terminal() -> Spec:
     """Our own ``table`` reporter, whoever else has one of that name; as wide as the terminal if stdout is one."""
-    options = {"width": max(20, shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
-    return Spec("table", options, "mitobench")
+    return Spec("table", _terminal_width(), "mitobench")
+
+
+def fitted(reporter: Spec, plugins: "Plugins") -> Spec:
+    """The reporter as it writes to stdout: our ``table`` is as wide as the terminal there, unless a width is asked for."""
+    ours = plugins.find("reporter", reporter).reference == "mitobench/table"
+    return replace(reporter, options={**_terminal_width(), **reporter.options}) if ours else reporter
+
+
+def _terminal_width() -> dict[str, int]:
+    return {"width": max(20, shutil.get_terminal_size().columns)} if sys.stdout.isatty() else {}
 
 
 def write_reports(folder: "RunFolder", leaderboard: "Leaderboard", evidence: "Evidence") -> list[Path]:

@@ -1,4 +1,4 @@
-"""Pictures of labels and prompts over an image, in numpy alone: for galleries, figures, previews and predictions.
+"""Pictures of labels over an image, in numpy alone: for galleries, figures, previews and predictions.
 
 A picture is uint8 (H, W, 3), RGB. Every function returns a new one. The colours are those of Okabe and Ito (Color Universal
 Design, 2008), told apart by people with any common colour vision, and light enough for grey micrographs. Drawn lines lie
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mitobench.images import as_uint8
 from mitobench.matched_labels import match_labels
-from mitobench.prompts import Prompts
 
 __all__ = [
     "BOX",
@@ -33,7 +32,6 @@ __all__ = [
     "as_rgb",
     "draw_comparison",
     "draw_outlines",
-    "draw_prompts",
     "enlarge",
     "line_width",
     "outline",
@@ -70,10 +68,6 @@ NEGATIVE_POINT: Colour = (213, 94, 0)
 
 MASK: Colour = (204, 121, 167)
 """Reddish purple: a mask prompt."""
-
-_RIM: Colour = (255, 255, 255)
-_MASK_OPACITY = 0.35
-_POINTS_SHARE = 0.04
 
 
 def as_rgb(image: NDArray[Any]) -> Picture:
@@ -174,34 +168,6 @@ def draw_comparison(
     return drawn
 
 
-def draw_prompts(picture: Picture, prompts: Prompts, *, scale: float = 1, width: int = 1) -> Picture:
-    """The picture with prompts: masks tinted, boxes outlined, points on the object as discs and off it as crosses.
-
-    Points are smaller where they are many, so that they leave the picture to be seen.
-
-    Args:
-        picture: uint8 (H, W, 3).
-        prompts: of the image that the picture shows; what lies off the picture is not drawn.
-        scale: how many times larger than the image the picture is (see :func:`enlarge`).
-        width: of the lines, in pixels of the picture.
-    """
-    drawn = picture.copy()
-    for logits in prompts.masks if prompts.masks is not None else ():
-        _draw_mask(drawn, logits > 0, width)
-    for box in prompts.boxes if prompts.boxes is not None else ():
-        x0, y0, x1, y1 = (float(v) for v in box)
-        left, top, right, bottom = (round(v * scale) for v in (x0, y0, x1 + 1, y1 + 1))
-        _draw_box(drawn, left, top, right, bottom, width)
-    if prompts.points is not None and prompts.point_labels is not None:
-        kept = prompts.point_labels >= 0
-        where = (prompts.points[kept] + 0.5) * scale - 0.5
-        room = np.sqrt(_POINTS_SHARE * picture.shape[0] * picture.shape[1] / (np.pi * max(1, len(where))))
-        radius = min(2.0 * width + 1, max(1.0, float(room)))
-        for (x, y), label in zip(where.tolist(), prompts.point_labels[kept].tolist(), strict=True):
-            _draw_point(drawn, x, y, on_object=label == 1, radius=radius)
-    return drawn
-
-
 def enlarge(array: NDArray[Any], factor: int) -> NDArray[Any]:
     """A picture or label image with every pixel ``factor`` times as high and wide, so that fine lines can be drawn on it."""
     return array.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -251,48 +217,3 @@ def _four_neighbours() -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice
     for before_or_after in (slice(None, -2), slice(2, None)):
         yield (middle, middle), (before_or_after, middle)
         yield (middle, middle), (middle, before_or_after)
-
-
-def _draw_mask(drawn: Picture, low: NDArray[np.bool_], width: int) -> None:
-    """Tint what a mask in SAM's frame (side, side) covers: the picture's longer side spans the frame."""
-    height, wide = drawn.shape[:2]
-    scale = low.shape[0] / max(height, wide)
-    rows, cols = (np.minimum(((np.arange(n) + 0.5) * scale).astype(int), low.shape[0] - 1) for n in (height, wide))
-    in_row, in_col = np.asarray(low.any(axis=1)), np.asarray(low.any(axis=0))
-    ys, xs = np.flatnonzero(in_row[rows]), np.flatnonzero(in_col[cols])
-    if not (ys.size and xs.size):
-        return
-    window = drawn[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
-    mask = low[rows[ys[0] : ys[-1] + 1, None], cols[xs[0] : xs[-1] + 1]]
-    tint = np.array(MASK, np.float64) * _MASK_OPACITY
-    window[mask] = np.rint(window[mask] * (1 - _MASK_OPACITY) + tint).astype(np.uint8)
-    window[outline(mask.astype(np.uint8), width=width)] = MASK
-
-
-def _draw_box(drawn: Picture, left: int, top: int, right: int, bottom: int, width: int) -> None:
-    """Draw the inner frame of the half-open rectangle, clipped to the picture."""
-    height, wide = drawn.shape[:2]
-    if right <= 0 or bottom <= 0 or left >= wide or top >= height:
-        return
-    left, top, right, bottom = max(left, 0), max(top, 0), min(right, wide), min(bottom, height)
-    window = drawn[top:bottom, left:right]
-    window[:width] = window[-width:] = BOX
-    window[:, :width] = window[:, -width:] = BOX
-
-
-def _draw_point(drawn: Picture, x: float, y: float, *, on_object: bool, radius: float) -> None:
-    """Draw a disc, or a diagonal cross, with a white rim where it is large enough for one."""
-    reach = int(radius) + 2
-    top, left = max(0, int(y) - reach), max(0, int(x) - reach)
-    window = drawn[top : max(0, int(y) + reach + 2), left : max(0, int(x) + reach + 2)]
-    dy = np.arange(window.shape[0])[:, None] + top - y
-    dx = np.arange(window.shape[1])[None] + left - x
-    if on_object:
-        distance = np.hypot(dy, dx) - radius
-        colour = POSITIVE_POINT
-    else:
-        across = np.minimum(np.abs(dy - dx), np.abs(dy + dx)) / np.sqrt(2) - (radius - 1) / 4
-        distance = np.maximum(across, np.hypot(dy, dx) - radius)
-        colour = NEGATIVE_POINT
-    window[distance <= (1 if radius >= 3 else 0)] = _RIM
-    window[distance <= 0] = colour

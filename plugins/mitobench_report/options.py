@@ -20,7 +20,11 @@ class ReporterOptions(ComponentOptions):
 class TableOptions(ReporterOptions):
     """Options of ``table``."""
 
-    width: int | None = Field(None, ge=20, description="columns to fit into; as wide as needed by default")
+    width: int | None = Field(
+        None,
+        ge=20,
+        description="characters to fit into, leaving out scores and costs from the right; as wide as needed by default",
+    )
 
 
 class CsvOptions(ComponentOptions):

@@ -17,13 +17,13 @@ from mitobench.overlays import (
     as_rgb,
     draw_comparison,
     draw_outlines,
-    draw_prompts,
     enlarge,
     line_width,
     outline,
     stretched,
     write_png,
 )
+from mitobench.prompt_overlays import draw_prompts, typical_diameter
 from mitobench.prompts import Prompts, mask_logits
 
 LABELS = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
@@ -166,6 +166,44 @@ def test_many_points_leave_the_picture_to_be_seen():
     prompts = Prompts(points=points, point_labels=np.ones((1024, 1), np.int8))
     drawn = draw_prompts(np.zeros((256, 256, 3), np.uint8), prompts, width=3)
     assert 1024 <= coloured(drawn, overlays.POSITIVE_POINT).sum() < 0.2 * 256 * 256
+
+
+def marked(diameter, *, label=1, width=4, boxes=None):
+    """bool (300, 300): where one point in the middle is drawn, in its colour or with its rim."""
+    points = np.array([[[50, 50]]], np.float32)
+    prompts = Prompts(points=points, point_labels=np.array([[label]], np.int8), boxes=boxes)
+    drawn = draw_prompts(np.zeros((300, 300, 3), np.uint8), prompts, scale=3, width=width, diameter=diameter)
+    return drawn.any(axis=2) & ~coloured(drawn, overlays.BOX)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_points_are_smaller_on_small_objects_never_larger_and_always_seen(label):
+    sizes = [int(marked(diameter, label=label).sum()) for diameter in (0.5, 4, 8, 16, 32, 64, 500)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] >= 9
+    assert sizes[0] < sizes[3] < sizes[-1] == marked(None, label=label).sum()
+
+
+@pytest.mark.parametrize("diameter", [9, 15, 40])
+def test_a_point_leaves_the_object_below_it_to_be_seen(diameter):
+    y, x = np.mgrid[:300, :300]
+    disc = np.hypot(y - 151, x - 151) < 3 * diameter / 2
+    assert marked(diameter)[disc].mean() < 0.15
+    assert not marked(diameter)[~disc].any()
+
+
+def test_the_size_of_points_follows_boxes_where_there_is_no_reference():
+    box = np.array([[44, 44, 56, 56]], np.float32)
+    assert marked(None, boxes=box).sum() == marked(13).sum() < marked(None).sum()
+
+
+def test_the_typical_diameter_is_that_of_the_median_object():
+    y, x = np.mgrid[:100, :100]
+    labels = np.zeros((100, 100), np.int32)
+    for number, (row, column, radius) in enumerate([(20, 20, 4), (20, 70, 10), (70, 50, 25)], start=1):
+        labels[np.hypot(y - row, x - column) <= radius] = number * 1000
+    assert typical_diameter(labels) == pytest.approx(20, abs=0.5)
+    assert typical_diameter(np.zeros((4, 4), np.uint8)) is None
 
 
 def test_prompts_at_and_beyond_the_edge_are_clipped():

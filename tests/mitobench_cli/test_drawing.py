@@ -89,6 +89,19 @@ def test_a_comparison_shows_each_kind_of_object_and_its_legend_names_it():
     assert {colour for colour, _ in COMPARISON} == {TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE}
 
 
+def test_points_leave_small_reference_objects_to_be_seen_and_are_no_smaller_on_large_ones():
+    small, large = np.zeros((256, 256), np.int32), np.zeros((256, 256), np.int32)
+    small[100:110, 100:110], large[50:150, 50:150] = 1, 1
+    point = Prompts(points=np.array([[[104.5, 104.5]]], np.float32), point_labels=np.ones((1, 1), np.int8))
+    image = np.full((256, 256), 90, np.uint8)
+    marks = [
+        shown(View.of(Sample(id="one", image=image, labels=labels)).prompted(point), POSITIVE_POINT)
+        for labels in (small, large, None)
+    ]
+    assert 0 < marks[0] < 0.1 * (10 * 3) ** 2
+    assert 4 * marks[0] < marks[1] == marks[2]
+
+
 def test_the_legend_names_the_prompts_that_occur():
     boxes = Prompts(boxes=np.zeros((1, 4), np.float32))
     points = Prompts(points=np.zeros((1, 2, 2), np.float32), point_labels=np.array([[1, 0]], np.int8))

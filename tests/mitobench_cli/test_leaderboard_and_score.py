@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,24 @@ def test_a_format_takes_options_and_a_mistyped_one_is_refused(run):
     result = run("leaderboard", "r", "--format", "jsn")
     assert result.code == 2
     assert "Did you mean 'json'?" in result.err
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_tables_fit_the_terminal_and_are_whole_in_a_pipe(run, monkeypatch, columns):
+    asked = ("leaderboard", "r"), ("leaderboard", "r", "--format", "table"), ("score", "r")
+    whole = [run(*arguments).out for arguments in asked]
+    assert all("peak MB" in text and "no room" not in text for text in whole)
+    assert run("leaderboard", "r", "--format", "csv").out
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for arguments in asked:
+        lines = run(*arguments).out.splitlines()
+        assert max(len(line) for line in lines if not line.startswith("report: ")) <= columns
+        assert any(line.startswith("#  prompter ") for line in lines)
+    assert run("leaderboard", "r", "--format", "csv").code == 0
+    assert "peak MB" in run("leaderboard", "r", "--format", "table:width=300").out.splitlines()[1]
+    assert run("leaderboard", "r", "--out", "board.txt").code == 0
+    assert "no room" not in Path("board.txt").read_text()
 
 
 def test_any_score_can_rank(run):

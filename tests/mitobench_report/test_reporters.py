@@ -178,13 +178,14 @@ def test_intervals_and_costs_can_be_left_out(render, name):
 
 
 @pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 100, 120, 160, 300])
-def test_a_table_fits_its_width_and_loses_no_score(render, width):
+def test_a_table_fits_its_width_and_loses_no_ranked_score_and_no_failure(render, width):
     text = render("table", width=width)
     assert max(map(len, text.splitlines())) <= width
     joined = " ".join(text.split())
     assert joined.count("0.873") == 2
     assert joined.count("[0.861") == 2
     assert "14 failed" in joined
+    assert "HD95 (nm) ↓" in joined, "shown, or said to be left out"
 
 
 def test_a_table_is_as_compact_as_its_width_asks(render):
@@ -194,6 +195,79 @@ def test_a_table_is_as_compact_as_its_width_asks(render):
     assert "[0.861,0.884]" in medium
     assert "s/image" in narrow
     assert "F1@0.5: 0.873 [0.861, 0.884];" in slim
+
+
+MANY = tuple(Column(name=f"score {n}", metric="m@1", headline=True) for n in range(6))
+WHOLE = replace(
+    BEST,
+    scores={c.name: ScoreCell(value=n / 8, low=0.0, high=1.0, defined=14) for n, c in enumerate(MANY)},
+)
+
+
+def six_scores(*rows, primary="score 0"):
+    return Leaderboard(tables=(replace(TABLE, primary=primary, columns=MANY, rows=rows),))
+
+
+def shown_and_left_out(text):
+    """The titles of a table's columns, and those that the line below it says are missing."""
+    header = next(line for line in text.splitlines() if line.startswith("#"))
+    said = re.search(r"no room for (.*?); `mitobench", " ".join(text.split()))
+    return re.split(r"\s{2,}", header), said[1].split(", ") if said else []
+
+
+def test_what_a_terminal_has_no_room_for_is_left_out_from_the_right_and_said(render):
+    everything = ["#", "prompter", "segmenter", *(c.name for c in MANY), "images"]
+    costs = ["encode s", "prompt s", "peak MB"]
+    assert shown_and_left_out(render("table", six_scores(WHOLE))) == ([*everything, *costs], [])
+    kept = []
+    for width in range(60, 220):
+        shown, left_out = shown_and_left_out(render("table", six_scores(WHOLE), width=width))
+        assert [title for title in shown if title != "s/image"] + left_out == [*everything, *costs]
+        kept.append(len(shown))
+    assert kept == sorted(kept), "a wider terminal shows no fewer columns"
+    assert kept[0] == 4
+    assert "`mitobench leaderboard RUN --out board.html` has all columns" in render(
+        "table", six_scores(WHOLE), width=80
+    )
+
+
+def test_the_ranked_score_is_the_last_to_go(render):
+    shown, left_out = shown_and_left_out(render("table", six_scores(WHOLE, primary="score 5"), width=70))
+    assert shown == ["#", "prompter", "segmenter", "score 5", "score 0"]
+    assert left_out[:4] == ["score 1", "score 2", "score 3", "score 4"]
+
+
+def test_missing_images_stay_in_sight_in_a_narrow_table(render):
+    shown, left_out = shown_and_left_out(render("table", six_scores(WHOLE, FAILED), width=70))
+    assert shown[-1] == "images"
+    assert "score 5" in left_out
+
+
+def test_where_all_scores_are_asked_for_none_is_left_out(render):
+    text = " ".join(render("table", six_scores(WHOLE), width=80, scores="all").split())
+    assert all(f"{column.name}: {n / 8:.3f}" in text for n, column in enumerate(MANY))
+    assert "no room" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_long_names_are_folded_behind_their_options_and_stay_whole(render, width):
+    options = "model=tiny,min_score=0.88,min_stability=0.95,checkpoint"
+    names = [f"sam-ft:{options}={file}.safetensors" for file in ("models/in_october", "models/in_november", "x" * 60)]
+    text = render("table", six_scores(*(replace(WHOLE, segmenter=name) for name in names)), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    lines = text.splitlines()
+    start = lines[1].index("segmenter")
+    folded = [line[start:].split("  ")[0] for line in lines[3 : lines.index(next(x for x in lines if "no room" in x))]]
+    assert "".join(folded) == "".join(names)
+    assert sum("min_score=0.88," in line for line in folded) == 3, "an option that fits is not broken"
+
+
+def test_characters_of_double_width_are_counted_as_a_terminal_shows_them(render):
+    from rich.cells import cell_len
+
+    wide = replace(WHOLE, segmenter="線粒體:" * 20)
+    drawn = render("table", six_scores(wide), width=80).partition("no room")[0]
+    assert max(map(cell_len, drawn.splitlines())) <= 80
 
 
 def test_a_narrow_table_has_the_leaderboards_seconds_per_image_and_no_sum_of_means(render):

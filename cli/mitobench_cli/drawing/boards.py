@@ -21,10 +21,10 @@ from mitobench.overlays import (
     as_rgb,
     draw_comparison,
     draw_outlines,
-    draw_prompts,
     enlarge,
     stretched,
 )
+from mitobench.prompt_overlays import draw_prompts, typical_diameter
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample
 
@@ -99,6 +99,7 @@ class View:
         pixel_size_nm: (y, x), or None.
         side: pixels that the longer side of the enlarged picture has, about.
         stretch: whether contrast is stretched for display; see :func:`mitobench.overlays.stretched`.
+        reference: labels (H, W), by whose size points are drawn larger or smaller, or None.
     """
 
     def __init__(
@@ -108,8 +109,10 @@ class View:
         *,
         side: int = _SIDE,
         stretch: bool = True,
+        reference: NDArray[np.integer] | None = None,
     ) -> None:
         self._scale = max(1, round(side / max(image.shape[:2])))
+        self._reference = reference
         picture = as_rgb(image)
         self._picture = enlarge(stretched(picture) if stretch else picture, self._scale)
         self._width = max(1, round(max(self._picture.shape[:2]) / _LINES_PER_SIDE))
@@ -119,7 +122,7 @@ class View:
     @classmethod
     def of(cls, sample: Sample, *, side: int = _SIDE, stretch: bool = True) -> "View":
         """A sample's image."""
-        return cls(sample.image, sample.pixel_size_nm, side=side, stretch=stretch)
+        return cls(sample.image, sample.pixel_size_nm, side=side, stretch=stretch, reference=sample.labels)
 
     def plain(self, title: str = "") -> Panel:
         """The image alone."""
@@ -145,7 +148,9 @@ class View:
         picture = self._picture
         for labels, colour in layers:
             picture = draw_outlines(picture, enlarge(labels, self._scale), colour, width=self._width)
-        return self._panel(draw_prompts(picture, prompts, scale=self._scale, width=self._width), title)
+        known = None if self._reference is None or prompts.points is None else typical_diameter(self._reference)
+        drawn = draw_prompts(picture, prompts, scale=self._scale, width=self._width, diameter=known)
+        return self._panel(drawn, title)
 
     def outlined(self, labels: NDArray[np.integer], colour: Colour, title: str = "") -> Panel:
         """The image with the outline of every object."""

@@ -15,11 +15,11 @@ from mitobench.overlays import (
     TRUE_POSITIVE,
     Colour,
     as_rgb,
-    draw_prompts,
     line_width,
     outline,
     stretched,
 )
+from mitobench.prompt_overlays import draw_prompts
 from mitobench.prompts import Prompts
 
 __all__ = ["Frame", "contours_layer", "image_layer", "labels_layer", "prompts_layer"]
