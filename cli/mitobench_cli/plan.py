@@ -36,9 +36,10 @@ def show_plan(request: Request, *, retrain: bool = False) -> None:
 
     Raises:
         UsageError: no cell is possible, or a checkpoint is not what a training step asks for (unless ``retrain``).
-        MissingError: something is missing for every possible cell.
+        MissingError: something is missing for every possible cell, or not installed that a training step needs.
     """
     from mitobench.results.runfolder import RunFolder
+    from mitobench.training.installed import check_installed
     from mitobench.training.steps import check_step, plan_experiment
     from mitobench.weights import WeightsStore
 
@@ -60,6 +61,7 @@ def show_plan(request: Request, *, retrain: bool = False) -> None:
             for c in plan.cells
         ]
         show(columns(rows, ("STATUS", "DATA", "PROMPTER", "SEGMENTER", "IMAGES", "REASON")))
+    check_installed(steps, plan, plugins)
     for step in steps:
         if step.status == "differs":
             check_step(step, retrain=retrain)

@@ -65,12 +65,14 @@ class ProgressLine:
             self._repeater.join()
 
     def update(self, done: int, total: int, message: str = "") -> None:
-        """Show a new state; cheap enough to call for every image."""
+        """Show a new state (a total of 0 is an unknown one); cheap enough to call for every image."""
         if self._live is not None:
             task = self._live.task_ids[0]
             self._live.update(task, completed=done, total=total or None, description=inert(message))
             return
-        self._state = f"{done}/{total} {self.what} {message}".rstrip()
+        self._state = (
+            f"{done}/{total} {self.what} {message}".rstrip() if total else f"{done} {self.what} {message}".rstrip()
+        )
         if time.monotonic() - self._last >= self.every or (total and done == total):
             self._last = time.monotonic()
             say(self._state)

@@ -56,7 +56,7 @@ def command(request: Request, device: str, workers: int, batch: int, retrain: bo
         if request.out is None:
             say(f"run folder: {path} (choose another with --out)")
         store = WeightsStore(plugins, offline=request.offline)
-        folder = _prepare(asked, plugins, store, path)
+        folder = _prepare(asked, plugins, store, path, retrain=retrain)
         trained = train_first(asked, plugins, store, device=device, retrain=retrain)
         if trained is not None:
             settings = {"device": device, "workers": workers, "batch": batch}
@@ -77,14 +77,21 @@ def command(request: Request, device: str, workers: int, batch: int, retrain: bo
     return outcome.exit_code
 
 
-def _prepare(asked: "Experiment", plugins: "Plugins", store: "WeightsStore", path: Path) -> "RunFolder":
-    """Check that there is something to run before anything is trained; fetch what it lacks; open the run folder."""
+def _prepare(
+    asked: "Experiment", plugins: "Plugins", store: "WeightsStore", path: Path, *, retrain: bool
+) -> "RunFolder":
+    """Check before anything is trained that it can be and that there is something to run; fetch what that lacks; open the folder."""
     from mitobench.ranking.published import match_cell
     from mitobench.results.runfolder import RunFolder
-    from mitobench.training.steps import plan_experiment
+    from mitobench.training.installed import check_installed
+    from mitobench.training.steps import check_step, plan_experiment
 
     stored = RunFolder.open(path) if (path / "run.json").exists() else None
     steps, plan = plan_experiment(asked, plugins, store, folder=stored)
+    check_installed(steps, plan, plugins)
+    for step in steps:
+        if step.status == "differs":
+            check_step(step, retrain=retrain)
     components = [c for cell in plan.with_status("missing") for c in cell.components]
     if not store.offline and fetch_missing([*components, *(step.trainer for step in steps)], plugins, store):
         steps, plan = plan_experiment(asked, plugins, store, folder=stored)
@@ -110,7 +117,8 @@ def _execute(
     ):
 
         def update(progress: Progress) -> None:
-            line.update(progress.done, progress.total, f"{progress.cell}  {progress.image}  {progress.message}")
+            said = (progress.cell, progress.image, progress.message)
+            line.update(progress.done, progress.total, "  ".join(text for text in said if text))
 
         known = len(plugins.warnings)
         outcome = execute(plan, folder, plugins, progress=update, should_stop=should_stop, **settings)

@@ -225,7 +225,8 @@ def _evaluate(plan: Any, run: "RunFolder", plugins: "Plugins", title: str, **set
     ):
 
         def update(progress: Progress) -> None:
-            line.update(progress.done, progress.total, f"{title}  {progress.cell}  {progress.message}")
+            said = (title, progress.cell, progress.message)
+            line.update(progress.done, progress.total, "  ".join(text for text in said if text))
 
         return execute(plan, run, plugins, progress=update, should_stop=should_stop, **settings)
 

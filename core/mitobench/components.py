@@ -102,11 +102,11 @@ def plan_component(
     weights: tuple[LocatedWeights, ...] = ()
     cards: dict[str, Card] = {}
     try:
-        if store is not None and not missing:
+        if store is not None:
             weights = store.locate(component, options)
             cards = {w.role: read_card(w.path) for w in weights if w.path.suffix == ".safetensors"}
     except MissingError as error:
-        missing = str(error)
+        missing = missing or str(error)
     descriptor = component.descriptor
     return ComponentPlan(
         kind=kind,

@@ -224,7 +224,7 @@ class Metric(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingEvent:
-    """One step of progress: ``done`` of ``total`` optimiser steps, and what was measured, if anything."""
+    """One step of progress: ``done`` of ``total`` optimiser steps (0 = unknown), and what was measured, if anything."""
 
     done: int
     total: int

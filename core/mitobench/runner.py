@@ -29,7 +29,7 @@ _IN_FLIGHT = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is: ``done`` of ``total`` (cell, image) pairs, and the last one that ended."""
+    """How far a run is: ``done`` of ``total`` (cell, image) pairs, and the last one that ended, or what is being done now."""
 
     done: int
     total: int
@@ -85,7 +85,7 @@ def execute(
         workers: processes; 0 runs in this one, in threads that overlap reading, computing and scoring.
         batch: images per unit and per encoder call.
         executor: any executor to use instead; its workers must see the same files and have the same plugins installed.
-        progress: told after every image.
+        progress: told after every image, and where that takes long what is being done; always by the caller's thread.
         should_stop: polled often; True lets what is in flight go and returns ``interrupted``.
 
     Raises:
@@ -108,7 +108,8 @@ def execute(
         )
         tally = _Tally(plan, folder)
         units = _units(plan, folder, batch)
-        with contextlib.closing(_run_units(units, bench, executor, workers, should_stop)) as images:
+        waiting = _waiting(bench, lambda doing: progress(tally.now(doing)))
+        with contextlib.closing(_run_units(units, bench, executor, workers, should_stop, waiting)) as images:
             for image in images:
                 progress(tally.add(image))
                 plugins.notify("mitobench_image_done", outcome=image)
@@ -173,13 +174,17 @@ def _run_units(
     executor: Executor | None,
     workers: int,
     should_stop: Callable[[], bool],
+    waiting: Callable[[], None],
 ) -> Generator[ImageOutcome, None, None]:
     """Run units wherever they are to run; what became of each image, as its unit ends."""
     remote = executor is not None or workers > 0
+    if remote:
+        bench.doing = "waiting for other processes"
     here = functools.partial(run_unit, bench=bench, should_stop=should_stop)
     run = functools.partial(_run_remote, bench.device) if remote else here
     with units_executor(executor, workers, threads=_IN_FLIGHT) as pool:
-        for finished in _in_flight(pool, run, units, max(workers, 1) * 2 if remote else _IN_FLIGHT, should_stop):
+        most = max(workers, 1) * 2 if remote else _IN_FLIGHT
+        for finished in _in_flight(pool, run, units, most, should_stop, waiting):
             yield from finished.images
 
 
@@ -189,6 +194,7 @@ def _in_flight(
     units: Iterator[Unit],
     most: int,
     should_stop: Callable[[], bool],
+    waiting: Callable[[], None],
 ) -> Iterator[UnitOutcome]:
     flying: set[Future[UnitOutcome]] = set()
     exhausted = False
@@ -203,6 +209,8 @@ def _in_flight(
             if not flying:
                 return
             landed, flying = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
+            if not landed:
+                waiting()
             for future in landed:
                 yield future.result()
     except BrokenExecutor:
@@ -213,6 +221,19 @@ def _in_flight(
     finally:
         for future in flying:
             future.cancel()
+
+
+def _waiting(bench: Workbench, tell: Callable[[str], None]) -> Callable[[], None]:
+    """What to do whenever nothing has ended for a while: tell what is being done, if it is another thing than before."""
+    bench.doing = told = ""
+
+    def waiting() -> None:
+        nonlocal told
+        if bench.doing != told:
+            told = bench.doing
+            tell(told)
+
+    return waiting
 
 
 def _run_remote(device: str, unit: Unit) -> UnitOutcome:
@@ -253,6 +274,9 @@ class _Tally:
             image=image.image,
             message=image.error,
         )
+
+    def now(self, doing: str) -> Progress:
+        return Progress(done=self._done, total=self._total, message=doing)
 
     def outcome(self, seconds: float) -> RunOutcome:
         interrupted = self._done < self._total

@@ -86,11 +86,13 @@ class _Job:
 def run_unit(unit: Unit, bench: Workbench, should_stop: Callable[[], bool] = lambda: False) -> UnitOutcome:
     """Read, compute, score and commit one unit. Stopped before it commits, it leaves nothing behind that counts."""
     jobs = [_Job(cell, ref, i) for i, ref in enumerate(unit.refs) for cell in unit.cells if cell.key in unit.wanted[i]]
+    bench.doing = bench.doing or "reading images"
     _read(unit, jobs)
     with bench.device_lock:
         if should_stop():
             return UnitOutcome()
         _compute(unit, jobs, bench, should_stop)
+        bench.doing = "scoring"
     if should_stop() and any(job.prediction is None and job.error is None for job in jobs):
         return UnitOutcome()
     folder = RunFolder(unit.folder)
@@ -140,6 +142,7 @@ def _compute(unit: Unit, jobs: list[_Job], bench: Workbench, should_stop: Callab
         if should_stop():
             return
         if job.error is None:
+            bench.doing = f"{job.cell.prompter} + {job.cell.segmenter} on {job.ref.id}"
             try:
                 _segment(job, unit.seed, encoded, prompted, bench)
             except (Exception, SystemExit) as error:

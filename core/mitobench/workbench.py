@@ -38,11 +38,15 @@ class Encoded:
 
 @dataclass(eq=False)
 class Workbench:
-    """Builds each component once, on first use. One thread at a time holds ``device_lock`` while models compute."""
+    """Builds each component once, on first use. One thread at a time holds ``device_lock`` while models compute.
+
+    ``doing`` says in a few words what is being done, for those who wait.
+    """
 
     plugins: Plugins
     device: str
     seed: int
+    doing: str = ""
     device_lock: threading.Lock = field(default_factory=threading.Lock)
     _built: dict[str, Any] = field(default_factory=dict)
     _building: threading.RLock = field(default_factory=threading.RLock)
@@ -52,6 +56,7 @@ class Workbench:
         key = f"{planned.key}{planned.missing}"
         with self._building:
             if key not in self._built:
+                self.doing = f"loading {planned.label}"
                 try:
                     self._built[key] = planned.build(self.plugins, device=self.device, seed=self.seed)
                 except (Exception, SystemExit) as error:
@@ -77,6 +82,7 @@ class Workbench:
         results: list[Encoded] = []
         while len(results) < len(images) and not should_stop():
             part = images[len(results) : len(results) + batch]
+            self.doing = f"{planned.label} encodes {len(part)} image{'s' if len(part) > 1 else ''}"
             start = time.perf_counter()
             try:
                 values = list(component.encode(part))

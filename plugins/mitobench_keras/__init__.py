@@ -4,7 +4,7 @@ from mitobench import hookimpl
 from mitobench.descriptors import PrompterDescriptor, SegmenterDescriptor, TrainerDescriptor
 
 _PACKAGES = ("tensorflow>=2.16", "h5py>=3.10", "scipy>=1.12", "scikit-image>=0.23")
-_INSTALL = "pip install 'mitobench[keras]'"
+_INSTALL = "pip install 'mitobench[keras]' (in a checkout: pip install '.[keras]')"
 _CITATION = (
     "Ronneberger, Fischer and Brox, U-Net: convolutional networks for biomedical image segmentation, MICCAI 2015, "
     "doi:10.1007/978-3-319-24574-4_28; layer widths and training as in the published Keras U-Net whose centroids prompt SAM"

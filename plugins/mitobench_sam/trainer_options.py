@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from mitobench.options import ComponentOptions, InputPath, WeightsRef
+from mitobench.options import InputPath, WeightsRef
+from mitobench.training.timed import TimedTraining
 from mitobench_sam.loss_sums import LOSS_NAMES, loss_terms
 from mitobench_sam.options import ModelName, weights_name
 
@@ -27,7 +28,7 @@ PUBLISHED_AUGMENTATION = {
 _ABSENT_AT_ZERO = frozenset({"box_enlarge", "union_share"})  # of later: without them a training is what it was before
 
 
-class PromptedTrainingOptions(ComponentOptions):
+class PromptedTrainingOptions(TimedTraining):
     """What both trainers can be told.
 
     The defaults are those of the published fine-tuning on electron microscopy but for its prompt, which is
@@ -91,11 +92,13 @@ class PromptedTrainingOptions(ComponentOptions):
         lt=1,
         description="decay of the moving average of the weights that is validated and kept; 0 = the weights themselves",
     )
-    epochs: int = Field(5, ge=1, description="passes over the training samples")
+    epochs: int | None = Field(
+        5, ge=1, description="passes over the training samples; with minutes= alone, as many as fit"
+    )
     minutes: float | None = Field(
         None,
         gt=0,
-        description="end after this much training time if that comes first; such a training does not repeat bit for bit",
+        description="train for so long instead of for a number of epochs; with epochs= too, until either is over; such a training does not repeat bit for bit",
     )
     patience: int = Field(
         0, ge=0, description="stop after this many epochs without a better validation score; 0 = never"
@@ -272,7 +275,7 @@ class ScratchOptions(PromptedTrainingOptions):
     schedule: Literal["constant", "cosine", "plateau"] = Field("cosine", description=_DESCRIBED["schedule"].description)
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient (0 = any)")
     averaging: float = Field(0.998, ge=0, lt=1, description=_DESCRIBED["averaging"].description)
-    epochs: int = Field(50, ge=1, description="passes over the training samples")
+    epochs: int | None = Field(50, ge=1, description=_DESCRIBED["epochs"].description)
     max_objects: int = Field(8, ge=1, le=1024, description="objects of an image in one step")
     batch: int = Field(4, ge=1, description="images per step; cut into smaller pieces where memory runs out")
     augment: int = Field(1, ge=0, description="0 = the samples as they are, otherwise a new augmented copy every time")

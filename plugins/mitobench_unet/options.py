@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mitobench.descriptors import PromptKind
 from mitobench.options import ComponentOptions, InputPath, WeightsRef
+from mitobench.training.timed import TimedTraining
 
 __all__ = ["ROLE", "PrompterOptions", "SegmenterOptions", "TrainerOptions", "UnetOptions"]
 
@@ -81,10 +82,14 @@ class PrompterOptions(UnetOptions):
         return frozenset({self.emit})
 
 
-class TrainerOptions(ComponentOptions):
+class TrainerOptions(TimedTraining):
     """Options of the trainer ``unet``."""
 
-    epochs: int = Field(20, ge=1, description="Epochs; after each one the held-out samples are scored.")
+    epochs: int | None = Field(
+        20,
+        ge=1,
+        description="Epochs; after each one the held-out samples are scored. With minutes= alone, as many as fit.",
+    )
     steps_per_epoch: int = Field(
         100,
         ge=1,
@@ -93,7 +98,7 @@ class TrainerOptions(ComponentOptions):
     minutes: float | None = Field(
         None,
         gt=0,
-        description="End after this much training time if that comes before the last epoch; the learning rate follows. Such a training does not repeat bit for bit.",
+        description="Train for so long instead of for a number of epochs; with epochs= too, until either is over. The learning rate follows the time. Such a training does not repeat bit for bit.",
     )
     batch: int = Field(8, ge=1, description="Patches per step.")
     patch: int = Field(

@@ -9,7 +9,7 @@ from mitobench import hookimpl
 from mitobench.descriptors import PrompterDescriptor, TrainerDescriptor
 
 _PACKAGES = ("ultralytics>=8.3", "torch>=2.6", "torchvision>=0.21", "scipy>=1.12")
-_INSTALL = "pip install 'mitobench[yolo]'"
+_INSTALL = "pip install 'mitobench[yolo]' (in a checkout: pip install '.[yolo]')"
 _LICENCE = "AGPL-3.0-only"
 _CITATION = (
     "Jocher and Qiu, Ultralytics YOLO11, version 11.0.0, 2024, https://github.com/ultralytics/ultralytics (AGPL-3.0)"

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from mitobench.options import ComponentOptions, InputPath, WeightsRef
+from mitobench.training.timed import TimedTraining
 
 __all__ = ["LOWEST_CONFIDENCE", "ROLE", "PrompterOptions", "TrainerOptions"]
 
@@ -71,7 +72,7 @@ class PrompterOptions(ComponentOptions):
         return (WeightsRef(role=ROLE, path=self.checkpoint),)
 
 
-class TrainerOptions(ComponentOptions):
+class TrainerOptions(TimedTraining):
     """Options of the trainer ``yolo``; what is not named here is as ultralytics has it."""
 
     not_identity: ClassVar[frozenset[str]] = frozenset({"report", "report_iou"})
@@ -79,13 +80,15 @@ class TrainerOptions(ComponentOptions):
     size: Literal["n", "s", "m"] = Field(
         "n", description="YOLO11 nano (2.6 M parameters), small (9.4 M) or medium (20 M)."
     )
-    epochs: int = Field(
-        100, ge=1, description="Passes over the training images; after each one the held-out are scored."
+    epochs: int | None = Field(
+        100,
+        ge=1,
+        description="Passes over the training images; after each one the held-out are scored. With minutes= alone, as many as fit.",
     )
     minutes: float | None = Field(
         None,
         gt=0,
-        description="End after this much training time if that comes before the last epoch; the learning rate follows. Such a training does not repeat bit for bit.",
+        description="Train for so long instead of for a number of epochs; with epochs= too, until either is over. The learning rate follows the time. Such a training does not repeat bit for bit.",
     )
     batch: int = Field(16, ge=1, description="Images per optimiser step.")
     image_size: int = Field(

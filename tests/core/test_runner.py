@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -164,6 +165,33 @@ def test_a_new_metric_is_scored_from_stored_predictions_without_encoding(bench, 
     assert log.read_text() == before
     bench.run(tmp_path / "straight", metrics=("toy-overlap", "toy-prompted"), **asked)
     assert answer(bench, tmp_path / "run") == answer(bench, tmp_path / "straight")
+
+
+def test_whoever_waits_is_told_what_is_being_done(bench, tmp_path, monkeypatch):
+    import mitobench_toy_components as toy
+
+    def slowly(original):
+        return lambda *arguments: [time.sleep(0.8), original(*arguments)][-1]
+
+    for method in ("encode", "segment"):
+        monkeypatch.setattr(toy.Threshold, method, slowly(getattr(toy.Threshold, method)))
+    heard = []
+    bench.run(
+        tmp_path / "run", data="toy-discs:n=2", progress=lambda p: heard.append((p, threading.current_thread().name))
+    )
+    assert {name for _, name in heard} == {threading.current_thread().name}
+    before = [p.message for p, _ in heard if p.done == 0]
+    assert before[:2] == ["toy-threshold encodes 2 images", "none + toy-threshold on disc0"]
+    assert len(before) == len(set(before))
+    assert {p.total for p, _ in heard} == {2}
+
+
+def test_whoever_waits_for_other_processes_is_told_so(bench, tmp_path):
+    heard = []
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(time.sleep, 0.8)
+        bench.run(tmp_path / "run", executor=pool, progress=lambda p: heard.append((p.done, p.message)))
+    assert heard[0] == (0, "waiting for other processes")
 
 
 def test_stopping_keeps_what_is_finished_and_resuming_gives_the_same_answer(bench, tmp_path):

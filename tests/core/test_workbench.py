@@ -44,6 +44,15 @@ def batches(monkeypatch):
     return sizes
 
 
+def test_it_says_what_it_is_doing(workbench, plan, images, monkeypatch):
+    heard = []
+    init, encode = Flood.__init__, Flood.encode
+    monkeypatch.setattr(Flood, "__init__", lambda *given: [heard.append(workbench.doing), init(*given)][-1])
+    monkeypatch.setattr(Flood, "encode", lambda *given: [heard.append(workbench.doing), encode(*given)][-1])
+    workbench.encode(plan(), images, batch=6)
+    assert heard == ["loading toy-threshold", "toy-threshold encodes 6 images", "toy-threshold encodes 1 image"]
+
+
 def test_a_component_is_built_once_however_many_ask_at_once(workbench, plan, monkeypatch):
     built = []
     init = Flood.__init__

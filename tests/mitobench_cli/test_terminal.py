@@ -100,6 +100,16 @@ def test_without_a_terminal_progress_is_a_line_now_and_then_and_one_at_the_end(c
     assert capsys.readouterr().err == "5/5 images cell\n"
 
 
+def test_where_the_total_is_unknown_none_is_shown(capsys, monkeypatch):
+    with ProgressLine("steps", every=0) as line:
+        line.update(12, 0, "epoch 3")
+    assert set(capsys.readouterr().err.splitlines()) - {"no steps done yet, 0 s so far"} >= {"12 steps epoch 3"}
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with ProgressLine("steps") as line:
+        line.update(12, 0)
+        assert line._live.tasks[0].total is None
+
+
 def test_without_a_terminal_what_takes_long_shows_its_state_again_and_again(capsys):
     assert ProgressLine("images").every == 10
     with ProgressLine("images", every=0.05) as line:

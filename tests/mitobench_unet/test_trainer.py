@@ -294,6 +294,15 @@ def test_a_time_limit_ends_the_training_with_a_checkpoint(make_trainer, discs, t
     assert events[-1].done < events[-1].total
 
 
+def test_minutes_alone_train_for_that_long_whatever_the_usual_number_of_epochs(make_trainer, discs, tmp_path) -> None:
+    out = tmp_path / "w.safetensors"
+    trainer = make_trainer(minutes=0.03, steps_per_epoch=1, epochs=None)
+    assert trainer.train(TrainingRequest(training=discs, out=out)).finished
+    card = read_card(out)
+    assert card.trainer["seconds"] >= 1.8
+    assert card.trainer["options"]["epochs"] is None
+
+
 def test_the_checkpoints_name_must_say_what_it_is(make_trainer, discs, tmp_path) -> None:
     with pytest.raises(UsageError, match=r"\.safetensors"):
         make_trainer().train(TrainingRequest(training=discs, out=tmp_path / "w.pth"))

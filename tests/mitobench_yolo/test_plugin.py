@@ -34,8 +34,8 @@ def test_without_ultralytics_the_plan_says_what_to_install(descriptor, monkeypat
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    expected = "needs ultralytics>=8.3, which is not installed; pip install 'mitobench[yolo]'"
-    assert component(descriptor).missing() == expected
+    install = "pip install 'mitobench[yolo]' (in a checkout: pip install '.[yolo]')"
+    assert component(descriptor).missing() == f"needs ultralytics>=8.3, which is not installed; {install}"
 
 
 def test_the_checkpoint_is_what_the_prompter_needs(tmp_path):

@@ -144,10 +144,12 @@ def _of_checkpoint(score: PublishedScore) -> PublishedComparison:
     path = score.checkpoint
     assert path is not None  # noqa: S101  (asked for before)
     of = f"checkpoint {path.name}"
+    if not path.exists():
+        return _comparison(score, of, remark="not measured: nothing has trained this checkpoint")
     try:
         metrics = read_card(path).metrics
     except MissingError as error:
-        return _comparison(score, of, remark=str(error))
+        return _comparison(score, of, remark=f"not measured: {str(error).replace(str(path), path.name)}")
     if score.column not in metrics:
         known, meant = ", ".join(metrics) or "none", suggest(score.column, list(metrics))
         remark = f"not measured: the card of {path.name} has no {score.column}, only {known}"

@@ -40,21 +40,29 @@ Better = Callable[[Mapping[str, float], Mapping[str, float]], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long to train: ``epochs * steps_per_epoch`` steps, or less if ``minutes`` of training time are over before."""
+    """How long to train: ``epochs * steps_per_epoch`` steps, or less if ``minutes`` of training time are over before.
 
-    epochs: int
+    Without ``epochs``, ``minutes`` alone says how long. One of them must be given.
+    """
+
+    epochs: int | None
     steps_per_epoch: int
     minutes: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.epochs is None and self.minutes is None:
+            raise ValueError("a training without epochs and without minutes would never end")
+
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole training."""
-        return self.epochs * self.steps_per_epoch
+        """Optimiser steps of the whole training; 0 where only the time ends it."""
+        return (self.epochs or 0) * self.steps_per_epoch
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the training that is over, 0..1, after so many steps and seconds."""
+        taken = step / self.steps if self.steps else 0.0
         spent = 0.0 if self.minutes is None else seconds / (60 * self.minutes)
-        return min(1.0, max(step / self.steps, spent))
+        return min(1.0, max(taken, spent))
 
     def epoch(self, step: int) -> int:
         """The epoch (1, 2, ...) that the last of so many steps belongs to."""
@@ -225,7 +233,8 @@ def _begun(task: Task, schedule: Schedule, store: Store, request: TrainingReques
         return Outcome()
     outcome = _resumed(state_file, identity, task, store)
     if outcome.step:
-        request.report(_event(outcome, schedule, {}, f"resumed after {outcome.step} of {schedule.steps} steps"))
+        of = f"{outcome.step} of {schedule.steps} steps" if schedule.steps else f"{outcome.step} steps"
+        request.report(_event(outcome, schedule, {}, f"resumed after {of}"))
     return outcome
 
 
@@ -263,6 +272,8 @@ def _resumed(path: Path, identity: str, task: Task, store: Store) -> Outcome:
 
 def _event(outcome: Outcome, schedule: Schedule, values: Mapping[str, float], message: str = "") -> TrainingEvent:
     epoch = schedule.epoch(outcome.step)
+    if not schedule.steps:
+        values = {f"minutes (of {schedule.minutes:g})": outcome.seconds / 60, **values}
     return TrainingEvent(done=outcome.step, total=schedule.steps, epoch=epoch, values=values, message=message)
 
 

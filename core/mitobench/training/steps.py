@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitobench.components import ComponentPlan, open_source, plan_component
+from mitobench.components import ComponentPlan, open_source, plan_component, reference_spec
 from mitobench.errors import DataError, MissingError, UsageError
 from mitobench.experiment import Experiment, TrainingStep
 from mitobench.files import write_atomically
@@ -49,7 +49,8 @@ class PlannedTraining:
         seed: of everything random.
         made_by: plain data that identify the checkpoint: trainer, data, seed.
         status, reason: ``train``; ``resume`` where an unfinished training goes on; ``done`` where the checkpoint is there;
-            ``differs`` where it, or its unfinished state, was made otherwise; ``missing`` where the trainer lacks something.
+            ``differs`` where it, or its unfinished state, was made otherwise; ``missing`` where it is not done and the trainer
+            lacks something.
     """
 
     out: Path
@@ -140,10 +141,9 @@ def plan_training(
 ) -> PlannedTraining:
     """Say what identifies a training and what there is of it at ``out``."""
     made_by = what_makes(trainer, training, validation, seed)
-    status: TrainingStatus = "missing"
-    reason = trainer.missing
-    if not reason:
-        status, reason = state_of(out, made_by)
+    status, reason = state_of(out, made_by)
+    if trainer.missing and status != "done":
+        status, reason = "missing", trainer.missing
     return PlannedTraining(
         out=out,
         trainer=trainer,
@@ -271,6 +271,8 @@ def _awaited(
     component: ComponentPlan, pending: Mapping[Path, int], plugins: Plugins, store: "WeightsStore"
 ) -> int | None:
     """The step whose checkpoint is all that the component lacks, or None where it lacks something else (too)."""
+    if plugins.find(component.kind, reference_spec(component.reference)).missing():
+        return None
     references = component.options(plugins).weights()
     steps = [pending[whole(r.path)] for r in references if r.path is not None and whole(r.path) in pending]
     others = [r for r in references if r.path is None or whole(r.path) not in pending]

@@ -329,6 +329,30 @@ def test_a_time_limit_moves_progress_along() -> None:
     assert schedule.progress(0, 600) == 1
 
 
+def test_where_time_alone_ends_a_training_progress_is_the_share_of_the_time() -> None:
+    schedule = Schedule(epochs=None, steps_per_epoch=10, minutes=2)
+    assert [schedule.progress(step, seconds) for step, seconds in ((10**6, 0), (0, 30), (7, 120))] == [0, 0.25, 1]
+    assert (schedule.steps, schedule.epoch(21)) == (0, 3)
+    with pytest.raises(ValueError, match="never end"):
+        Schedule(epochs=None, steps_per_epoch=10)
+
+
+def test_what_time_alone_ends_shows_the_time_and_no_total_and_resumes(tmp_path) -> None:
+    events: list[Any] = []
+    schedule = Schedule(epochs=None, steps_per_epoch=4, minutes=0.01)
+    first = run(Number(), tmp_path / "s.resume", schedule=schedule, stop_after=7, report=events.append)
+    assert not first.finished
+    outcome = run(Number(), tmp_path / "s.resume", schedule=schedule, report=events.append)
+    assert outcome.finished
+    assert outcome.seconds >= 0.6 > first.seconds
+    assert {event.total for event in events} == {0}
+    assert any(event.message == f"resumed after {first.step} steps" for event in events)
+    shown = [event.values["minutes (of 0.01)"] for event in events]
+    assert shown == sorted(shown)
+    assert shown[-1] >= 0.01
+    assert "minutes (of 0.01)" not in outcome.best
+
+
 def test_a_time_limit_that_is_over_still_validates(tmp_path) -> None:
     outcome = run(Number(), tmp_path / "s.resume", schedule=Schedule(epochs=1000, steps_per_epoch=10**6, minutes=1e-4))
     assert outcome.finished
