@@ -44,7 +44,7 @@ class RunFolder:
 
     @classmethod
     def create_or_open(cls, path: Path) -> "RunFolder":
-        """Open the run at ``path``, or begin one there; the folder must then be absent or empty.
+        """Open the run at ``path``, or begin one there; the folder must then be absent, or empty but for ``models``.
 
         Raises:
             UsageError: the folder holds something else.
@@ -156,8 +156,8 @@ def _cell_index(cells: Mapping[str, Any]) -> bytes:
 
 
 def _ours(name: str) -> bool:
-    """What a run that was killed before ``run.json`` was there may have left."""
-    return name in (".lock", "parts", "predictions") or (name.startswith(".") and name.endswith(".tmp"))
+    """What a run that was killed before ``run.json`` was there may have left; ``models`` may also hold checkpoints put there."""
+    return name in (".lock", "models", "parts", "predictions") or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def _to_json(data: Any) -> bytes:

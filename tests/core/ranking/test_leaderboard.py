@@ -207,6 +207,13 @@ def test_a_folder_that_holds_something_else_is_not_taken_over(tmp_path):
         RunFolder.create_or_open(tmp_path / "photos")
 
 
+def test_checkpoints_may_lie_in_the_folder_of_a_run_before_it_begins(tmp_path):
+    (tmp_path / "run" / "models").mkdir(parents=True)
+    (tmp_path / "run" / "models" / "mine.safetensors").write_bytes(b"mine")
+    RunFolder.create_or_open(tmp_path / "run")
+    assert (tmp_path / "run" / "models" / "mine.safetensors").read_bytes() == b"mine"
+
+
 def test_two_metrics_with_one_name_have_a_column_each(bench, tmp_path):
     bench.run(tmp_path / "run", metrics=("toy-overlap", "toy-overlap:margin=12"))
     table = bench.leaderboard(tmp_path / "run").tables[0]
