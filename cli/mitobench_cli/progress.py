@@ -70,9 +70,8 @@ class ProgressLine:
             task = self._live.task_ids[0]
             self._live.update(task, completed=done, total=total or None, description=inert(message))
             return
-        self._state = (
-            f"{done}/{total} {self.what} {message}".rstrip() if total else f"{done} {self.what} {message}".rstrip()
-        )
+        count = f"{done}/{total}" if total else str(done)
+        self._state = f"{count} {self.what} {message}".rstrip()
         if time.monotonic() - self._last >= self.every or (total and done == total):
             self._last = time.monotonic()
             say(self._state)

@@ -89,12 +89,12 @@ def _prepare(
     stored = RunFolder.open(path) if (path / "run.json").exists() else None
     steps, plan = plan_experiment(asked, plugins, store, folder=stored)
     check_installed(steps, plan, plugins)
-    for step in steps:
-        if step.status == "differs":
-            check_step(step, retrain=retrain)
     components = [c for cell in plan.with_status("missing") for c in cell.components]
     if not store.offline and fetch_missing([*components, *(step.trainer for step in steps)], plugins, store):
         steps, plan = plan_experiment(asked, plugins, store, folder=stored)
+    for step in steps:
+        if step.status == "differs":
+            check_step(step, retrain=retrain)
     check_runnable(plan)
     for score in asked.published:
         match_cell(score, plan)

@@ -2,7 +2,6 @@
 
 import io
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,6 +43,7 @@ __all__ = ["TextTable"]
 _UNLIMITED = 100_000
 _GAP = 2
 _NAMES = (24, 16)
+_WORDS = "[^ ]* *"
 _BREAKS = ("[^,: ]*[,: ]*", "[^=/]*[=/]*", "[^_.+-]*[_.+-]*")
 
 
@@ -118,7 +118,7 @@ class TextTable:
         return [line for text in texts for line in self._fold(text)] if titles else []
 
     def _layouts(self, table: "LeaderboardTable") -> Iterator[list[_Column]]:
-        """Tables of the same rows, each narrower than the one before."""
+        """Tables of the same rows, from the one that shows most to the narrowest."""
         ranks = _Column(title="#", texts=[rank_text(row) for row in table.rows])
         costs = cost_names(table) if self.options.costs else ()
         scores, images = self._scores(table, stacked=False), self._images(table, stacked=False)
@@ -173,7 +173,7 @@ class TextTable:
 
     def _fold(self, text: str, indent: int = 0) -> list[str]:
         """One line, or several where the width is limited."""
-        return textwrap.wrap(inert(text), self._width - indent, break_on_hyphens=False) if text else []
+        return _folded(inert(text), self._width - indent, (_WORDS, *_BREAKS)).split("\n") if text else []
 
 
 def _names(rows: "Sequence[LeaderboardRow | MeanRank]", side: int = _UNLIMITED) -> list[_Column]:
@@ -191,14 +191,14 @@ def _costs(table: "LeaderboardTable", names: Sequence[str]) -> list[_Column]:
     ]
 
 
-def _folded(name: str, side: int) -> str:
-    r"""A name in lines of at most ``side`` characters, broken behind its options, then within their values, then anywhere.
+def _folded(text: str, side: int, breaks: Sequence[str] = _BREAKS) -> str:
+    r"""A text in lines of at most ``side`` characters: a name broken behind its options, then within their values, then anywhere.
 
     >>> _folded("sam-ft:model=tiny,checkpoint=mine.safetensors", 24)
     'sam-ft:model=tiny,\ncheckpoint=\nmine.safetensors'
     """
     lines = [""]
-    for piece in _pieces(name, side, _BREAKS):
+    for piece in _pieces(text, side, breaks):
         if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > side:
             lines.append("")
         lines[-1] += piece
@@ -218,7 +218,7 @@ def _pieces(text: str, side: int, breaks: Sequence[str]) -> Iterator[str]:
 
 def _width(columns: Sequence[_Column]) -> int:
     """How many characters wide :func:`_draw` makes a table."""
-    return sum(column.width + _GAP for column in columns) - _GAP + 1
+    return sum(column.width + _GAP for column in columns) - _GAP
 
 
 def _draw(columns: Sequence[_Column]) -> list[str]:

@@ -74,7 +74,8 @@ class StepItems:
 def union_options(options: PromptedTrainingOptions, shape: tuple[int, int]) -> PromptedTrainingOptions:
     """The options of a step of ``union_share``, for an image of shape (H, W): all objects are one target in a loose box.
 
-    Each side of the box moves outward by less than 20 pixels of 256, as in the published fine-tuning.
+    Each side of the box moves outward by less than 20 pixels of 256, as in the published fine-tuning, and in no other way.
     """
     margin = max(1, round(_UNION_MARGIN * max(shape)))
-    return options.model_copy(update={"prompt": "union-box", "box_jitter": 0.0, "box_margin": margin})
+    alone = {"box_jitter": 0.0, "box_enlarge": 0.0, "box_margin": margin}
+    return options.model_copy(update={"prompt": "union-box", **alone})

@@ -170,27 +170,39 @@ def test_a_new_metric_is_scored_from_stored_predictions_without_encoding(bench, 
 def test_whoever_waits_is_told_what_is_being_done(bench, tmp_path, monkeypatch):
     import mitobench_toy_components as toy
 
-    def slowly(original):
-        return lambda *arguments: [time.sleep(0.8), original(*arguments)][-1]
+    heard, expected = [], ["toy-threshold encodes 2 images", "none + toy-threshold on disc0"]
 
-    for method in ("encode", "segment"):
-        monkeypatch.setattr(toy.Threshold, method, slowly(getattr(toy.Threshold, method)))
-    heard = []
+    def after(message, original):
+        def waits(*arguments):
+            deadline = time.monotonic() + 20
+            while message not in [p.message for p, _ in heard] and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return original(*arguments)
+
+        return waits
+
+    for message, method in zip(expected, ("encode", "segment"), strict=True):
+        monkeypatch.setattr(toy.Threshold, method, after(message, getattr(toy.Threshold, method)))
     bench.run(
         tmp_path / "run", data="toy-discs:n=2", progress=lambda p: heard.append((p, threading.current_thread().name))
     )
     assert {name for _, name in heard} == {threading.current_thread().name}
     before = [p.message for p, _ in heard if p.done == 0]
-    assert before[:2] == ["toy-threshold encodes 2 images", "none + toy-threshold on disc0"]
+    assert [message for message in before if message in expected] == expected
     assert len(before) == len(set(before))
     assert {p.total for p, _ in heard} == {2}
 
 
 def test_whoever_waits_for_other_processes_is_told_so(bench, tmp_path):
-    heard = []
+    heard, told = [], threading.Event()
+
+    def hear(progress):
+        heard.append((progress.done, progress.message))
+        told.set()
+
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(time.sleep, 0.8)
-        bench.run(tmp_path / "run", executor=pool, progress=lambda p: heard.append((p.done, p.message)))
+        pool.submit(told.wait, 20)
+        bench.run(tmp_path / "run", executor=pool, progress=hear)
     assert heard[0] == (0, "waiting for other processes")
 
 

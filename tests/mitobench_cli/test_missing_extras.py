@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 
 import pytest
 
@@ -120,6 +121,25 @@ def test_a_later_checkpoint_that_was_made_otherwise_is_refused_before_the_first_
     assert result.code == 2
     assert "lr was 0.01 and is now 0.02" in result.err
     assert not (tmp_path / "runs/recipe/models/a.safetensors").exists()
+
+
+def test_a_later_checkpoint_is_compared_when_the_weights_that_it_starts_from_have_come(
+    mitobench, recipe, tmp_path, monkeypatch
+):
+    recipe(("b", "unet:lr=0.01"))
+    assert mitobench("run", "recipe.toml").code == 0
+    models = tmp_path / "runs/recipe/models"
+
+    def come(*_):
+        shutil.copy(models / "b.safetensors", tmp_path / "base.safetensors")
+        return True
+
+    monkeypatch.setattr("mitobench_cli.run.fetch_missing", come)
+    recipe(("a", "unet:lr=0.01"), ("b", "unet:init=base.safetensors"))
+    result = mitobench("run", "recipe.toml")
+    assert result.code == 2
+    assert "b.safetensors: was made otherwise" in result.err
+    assert not (models / "a.safetensors").exists()
 
 
 def test_a_checkpoint_that_could_not_be_trained_is_a_footnote_without_paths(mitobench, recipe, tmp_path):

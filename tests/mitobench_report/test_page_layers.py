@@ -82,6 +82,19 @@ def test_prompts_are_drawn_at_their_place_in_large_and_small_images():
     assert tuple(rgba(prompts_layer(box, Frame(64, 64)))[0, 0]) == (*BOX, 255)
 
 
+@pytest.mark.parametrize("side", [140, 1120])
+def test_points_leave_small_reference_objects_to_be_seen(side):
+    prompts = Prompts(points=np.full((1, 1, 2), side / 2, np.float32), point_labels=np.ones((1, 1), np.int8))
+    small, large = (np.zeros((side, side), np.uint8) for _ in range(2))
+    small[: side // 56, : side // 56], large[: side // 2, : side // 2] = 1, 1  # 10 and 280 pixels of the picture
+    marks = [
+        (rgba(prompts_layer(prompts, Frame(side, side), reference))[..., 3] > 0).sum()
+        for reference in (small, large, None)
+    ]
+    assert 0 < marks[0] < 0.1 * 10 * 10
+    assert 4 * marks[0] < marks[1] == marks[2]
+
+
 def test_mask_prompts_are_see_through():
     masks = np.full((1, 256, 256), -10, np.float32)
     masks[0, 100:160, 100:160] = 10

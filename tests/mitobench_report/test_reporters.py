@@ -262,12 +262,22 @@ def test_long_names_are_folded_behind_their_options_and_stay_whole(render, width
     assert sum("min_score=0.88," in line for line in folded) == 3, "an option that fits is not broken"
 
 
-def test_characters_of_double_width_are_counted_as_a_terminal_shows_them(render):
+@pytest.mark.parametrize("width", [20, 60, 80])
+def test_characters_of_double_width_are_counted_as_a_terminal_shows_them(render, width):
     from rich.cells import cell_len
 
-    wide = replace(WHOLE, segmenter="線粒體:" * 20)
-    drawn = render("table", six_scores(wide), width=80).partition("no room")[0]
-    assert max(map(cell_len, drawn.splitlines())) <= 80
+    wide = replace(WHOLE, segmenter="線粒體:" * 20, notes=("線粒體" * 30,))
+    text = render("table", six_scores(wide), width=width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert "".join(text.split()).count("線粒體") >= 50, "nothing of it is lost"
+
+
+def test_a_table_that_just_fits_is_shown_whole(render):
+    whole = render("table", six_scores(WHOLE))
+    needed = max(map(len, whole.splitlines()[1:4]))
+    assert render("table", six_scores(WHOLE), width=needed).splitlines()[1:4] == whole.splitlines()[1:4]
+    assert "[0.000,1.000]" not in whole
+    assert "[0.000,1.000]" in render("table", six_scores(WHOLE), width=needed - 1), "intervals below their scores"
 
 
 def test_a_narrow_table_has_the_leaderboards_seconds_per_image_and_no_sum_of_means(render):

@@ -190,6 +190,19 @@ def test_the_segmenter_makes_the_masks_that_validation_scored(tune, base, sam_ft
     assert max(sizes) > 10
 
 
+def test_where_some_steps_have_all_objects_as_one_target_validation_asks_for_that_too(tune):
+    options = {"prompt": "mixed", "epochs": 1}
+    plain = read_card(tune(out="plain.safetensors", **options)[0].checkpoint).metrics
+    both = read_card(tune(union_share=0.5, **options)[0].checkpoint).metrics
+    assert both["start_iou_union"] > 0
+    assert {k: both[k] for k in ("start_iou_box", "start_iou_point")} == {
+        k: plain[k] for k in plain if "start_iou" in k
+    }
+    for when in ("start", "validation"):
+        ious = [both[f"{when}_iou_{kind}"] for kind in ("box", "point", "union")]
+        assert both[f"{when}_score"] == pytest.approx(np.mean(ious))
+
+
 def _box(mask):
     rows, columns = np.nonzero(mask)
     return columns.min(), rows.min(), columns.max(), rows.max()

@@ -68,7 +68,7 @@ def test_the_share_of_steps_has_all_objects_as_one_target_and_the_others_stay_as
 
 
 def test_a_union_box_is_loose_to_the_outside_by_less_than_20_of_256_pixels():
-    drawn, beyond = steps(1, prompt="box", box_jitter=0.5, union_share=0.99, batch=1), []
+    drawn, beyond = steps(1, prompt="box", box_jitter=0.5, box_enlarge=0.5, union_share=0.99, batch=1), []
     for step in range(200):
         (item,) = drawn.of(step)
         if len(item.targets.masks) == 1:

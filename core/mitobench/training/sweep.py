@@ -230,10 +230,10 @@ def _with_epochs(asked: Sweep, plugins: Plugins, factor: float) -> Spec:
     model = plugins.find("trainer", asked.trainer).options_model()
     if not asked.equal_steps or "epochs" not in model.model_fields or "steps_per_epoch" in model.model_fields:
         return asked.trainer
-    if "minutes" in asked.trainer.options and "epochs" not in asked.trainer.options:
-        return asked.trainer  # all train for equally long
-    epochs = asked.trainer.options.get("epochs", model.model_fields["epochs"].default)
-    return _with(asked.trainer, epochs=max(1, round(epochs * factor)))
+    options: Any = parse_options(model, dict(asked.trainer.options), owner=asked.trainer.name, base=asked.base)
+    if options.epochs is None:
+        return asked.trainer  # time alone ends it: all train for equally long
+    return _with(asked.trainer, epochs=max(1, round(options.epochs * factor)))
 
 
 def _check(planned: PlannedSweep, plugins: Plugins, store: "WeightsStore") -> None:

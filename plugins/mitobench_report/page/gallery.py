@@ -177,7 +177,8 @@ class Gallery:
             record = self.evidence.cells[cell].record
             prompted = str(record["prompter"]["key"]), str(record["seed"]), "".join(key)
             if prompted not in self._prompts:
-                self._prompts[prompted] = prompts_layer(prediction.prompts, frame)
+                reference = sample.labels if isinstance(sample, Sample) else None
+                self._prompts[prompted] = prompts_layer(prediction.prompts, frame, reference)
             files["prompts"] = self._prompts[prompted]
         if isinstance(sample, Sample) and sample.labels is not None:
             files["contours"] = contours_layer(sample.labels, predicted, frame, ignore=sample.ignore)

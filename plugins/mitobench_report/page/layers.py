@@ -19,7 +19,7 @@ from mitobench.overlays import (
     outline,
     stretched,
 )
-from mitobench.prompt_overlays import draw_prompts
+from mitobench.prompt_overlays import draw_prompts, typical_diameter
 from mitobench.prompts import Prompts
 
 __all__ = ["Frame", "contours_layer", "image_layer", "labels_layer", "prompts_layer"]
@@ -117,15 +117,13 @@ def contours_layer(
     return _palette_png(index, [(0, 0, 0, 0), *_opaque(FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE)])
 
 
-def prompts_layer(prompts: Prompts, frame: Frame) -> bytes:
-    """Boxes, points and masks of prompts, transparent elsewhere, as PNG."""
+def prompts_layer(prompts: Prompts, frame: Frame, reference: NDArray[np.integer] | None = None) -> bytes:
+    """Boxes, points and masks of prompts, transparent elsewhere, as PNG; points are smaller on small reference objects."""
     moved, width = frame.prompts(prompts), line_width(frame.shape)
-    return _png(
-        *(
-            draw_prompts(np.full((*frame.shape, 3), grey, np.uint8), moved, width=width).astype(np.float64)
-            for grey in (0, 255)
-        )
-    )
+    typical = None if reference is None or prompts.points is None else typical_diameter(reference)
+    diameter = None if typical is None else typical * frame.scale
+    grounds = (np.full((*frame.shape, 3), grey, np.uint8) for grey in (0, 255))
+    return _png(*(draw_prompts(g, moved, width=width, diameter=diameter).astype(np.float64) for g in grounds))
 
 
 def _png(black: NDArray[np.float64], white: NDArray[np.float64]) -> bytes:

@@ -46,7 +46,8 @@ def test_the_descriptions_say_what_minutes_alone_mean(models, name):
 
 
 @pytest.mark.parametrize(
-    ("options", "epochs"), [("minutes=5", [None, None]), ("minutes=5,epochs=3", [6, 3]), ("epochs=3", [6, 3])]
+    ("options", "epochs"),
+    [("minutes=5", [None, None]), ("minutes=5,epochs=3", [6, 3]), ("epochs=3", [6, 3]), ("epochs='3'", [6, 3])],
 )
 def test_equal_steps_of_a_sweep_leave_a_training_by_time_alone(bench, tmp_path, options, epochs):
     asked = Sweep(
