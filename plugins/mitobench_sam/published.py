@@ -63,8 +63,8 @@ BUNDLED: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="sam-tiny",
         bundled="mitobench_sam:weights/sam-tiny.safetensors",
-        sha256="3bb753faf48ed219660fa5ecd7e47b0d665f801848663284a4d52c3b776603f7",
-        size=7329864,
+        sha256="9416a03502e12462c1c97de7323046b95bd688bf576e2beb25347c6d40ccf811",
+        size=7331544,
         licence="Apache-2.0",
         citation=CITATION_MICRO_SAM,
         summary="SAM's decoder on a small image encoder, trained by mitobench on generated images and BBBC038 nuclei (CC0)",
@@ -72,8 +72,8 @@ BUNDLED: tuple[WeightsFile, ...] = (
     WeightsFile(
         name="sam-ft-em",
         bundled="mitobench_sam:weights/sam-ft-em.safetensors",
-        sha256="e907d504b388e962a3fa793d14f665924d3e3a0f884e530e212de4e90c31df34",
-        size=1680272,
+        sha256="8fb861d7c80f786f0df0e15ecd8398f6af3b60d76a85e0d267e108930583cbd2",
+        size=1704216,
         licence="Apache-2.0",
         citation=CITATION_MICRO_SAM,
         summary="the mask decoder of sam-tiny, fine-tuned by mitobench on generated electron microscopy",

@@ -91,3 +91,34 @@ def test_both_share_encodings(plugins, store):
         for spec in SPECS
     }
     assert len(keys) == 1
+
+
+def test_one_loose_box_around_all_objects_gives_all_of_them(plugins, store):
+    spec = parse_spec("sam:model=tiny,multimask=single")
+    segmenter = plan_component("segmenter", spec, plugins, store, base=Path.cwd()).build(plugins)
+    dices = {"inside": [], "found": []}
+    for kind in ("em", "nuclei"):
+        _, source = open_source(parse_spec(f"synthetic:kind={kind},n=6,split=test,seed=77"), plugins, base=Path.cwd())
+        for ref in source.refs():
+            sample = ref.load()
+            meant = sample.labels > 0
+            if np.unique(sample.labels).size < 4:
+                continue
+            y, x = np.nonzero(meant)
+            height, width = meant.shape
+            box = (
+                max(0, x.min() - 10),
+                max(0, y.min() - 10),
+                min(width - 1, x.max() + 10),
+                min(height - 1, y.max() + 10),
+            )
+            found = segmenter.segment(
+                segmenter.encode([sample.image])[0], sample, Prompts(boxes=np.array([box], np.float32))
+            ).masks.dense(0)
+            inside = np.zeros_like(meant)
+            inside[box[1] : box[3] + 1, box[0] : box[2] + 1] = True
+            for name, mask in (("inside", inside), ("found", found)):
+                dices[name].append(2 * (mask & meant).sum() / (mask.sum() + meant.sum()))
+    assert len(dices["found"]) >= 6
+    assert np.mean(dices["found"]) > 0.65
+    assert np.mean(dices["found"]) > np.mean(dices["inside"]) + 0.3
