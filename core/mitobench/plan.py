@@ -84,6 +84,7 @@ class Plan:
         metrics: what every cell is scored with.
         sources: the opened data sources by their component key.
         seed, limit: as asked.
+        cut: keys of the data sources that hold more samples than the limit.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -91,6 +92,7 @@ class Plan:
     sources: Mapping[str, DataSource] = field(repr=False)
     seed: int = 0
     limit: int | None = None
+    cut: frozenset[str] = frozenset()
 
     def refs(self, data_key: str) -> Iterator[SampleRef]:
         """The samples of one data source, up to the limit."""
@@ -139,7 +141,10 @@ def make_plan(
         plan_component("segmenter", s, plugins, store, base=experiment.base) for s in experiment.segmenters
     )
     metrics = plan_metrics(experiment.metrics, plugins, store, base=experiment.base)
-    totals = {key: sum(1 for _ in islice(source.refs(), experiment.limit)) for key, source in sources.items()}
+    most = experiment.limit
+    counted = None if most is None else most + 1
+    counts = {key: sum(1 for _ in islice(source.refs(), counted)) for key, source in sources.items()}
+    totals = {key: count if most is None else min(count, most) for key, count in counts.items()}
     unprompted = plan_component("prompter", Spec("none", {}, "mitobench"), plugins, store, base=experiment.base)
     cells: dict[str, PlannedCell] = {}
     for data_plan in data_plans:
@@ -148,7 +153,12 @@ def make_plan(
                 cell = _cell((data_plan, prompter, segmenter), plugins, experiment.seed, totals[data_plan.key])
                 cells.setdefault(cell.key + "".join(map(_absent, cell.components)), cell)
     plan = Plan(
-        cells=tuple(cells.values()), metrics=metrics, sources=sources, seed=experiment.seed, limit=experiment.limit
+        cells=tuple(cells.values()),
+        metrics=metrics,
+        sources=sources,
+        seed=experiment.seed,
+        limit=most,
+        cut=frozenset(key for key, count in counts.items() if count > totals[key]),
     )
     return plan if folder is None else replace(plan, cells=tuple(_with_progress(c, plan, folder) for c in plan.cells))
 

@@ -47,6 +47,7 @@ def _cell_record(cell: PlannedCell, plan: Plan) -> dict[str, Any]:
         "oracle": cell.oracle,
         "seed": plan.seed,
         "total": cell.total,
+        "cut": data.key in plan.cut,
     }
 
 

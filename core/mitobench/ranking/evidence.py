@@ -34,7 +34,8 @@ class CellEvidence:
         key: of the cell.
         folder: that run.
         record: what its ``run.json`` says about the cell: ``data``, ``prompter``, ``segmenter`` (each with ``label``,
-            ``identity``, ``given``, ``weights``, ``licence``, ``citation``), ``oracle``, ``seed``, ``total``.
+            ``identity``, ``given``, ``weights``, ``licence``, ``citation``), ``oracle``, ``seed``, ``total``,
+            ``cut`` (whether a limit left images out).
         table: one row per image.
     """
 

@@ -111,7 +111,9 @@ def _notes(
 ) -> tuple[str, ...]:
     """What must be said of a cell; ``lacking`` is the ranking column of a cell that it does not rank."""
     parts = [entry.record[part] for part in ("prompter", "segmenter")]
-    notes: list[str] = [remark for part in parts for remark in part.get("remarks", [])]
+    first = f"cut short by a limit: the first {entry.record['total']} images of the data source, which has more"
+    notes: list[str] = [first] if entry.record.get("cut") else []
+    notes += [remark for part in parts for remark in part.get("remarks", [])]
     empty = int((entry.table.instances == 0).sum())
     if empty * 2 > entry.succeeded:
         notes.append(f"found no object in {empty} of {entry.succeeded} images; are its weights made for such images?")

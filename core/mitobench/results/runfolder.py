@@ -111,7 +111,8 @@ class RunFolder:
         record = self.record()
         for key, cell in cells.items():
             before = record["cells"].get(key, {})
-            record["cells"][key] = {**before, **cell, "total": max(before.get("total", 0), cell["total"])}
+            most = max(cell, before, key=lambda each: each.get("total", 0))
+            record["cells"][key] = {**before, **cell, "total": most["total"], "cut": most.get("cut", False)}
         for key, metric in metrics.items():
             order = record["metrics"].get(key, {}).get("order", len(record["metrics"]))
             record["metrics"][key] = {**metric, "order": order}

@@ -207,6 +207,18 @@ def test_a_folder_that_holds_something_else_is_not_taken_over(tmp_path):
         RunFolder.create_or_open(tmp_path / "photos")
 
 
+def test_a_limit_that_left_images_out_is_said_until_all_are_asked_for(bench, tmp_path):
+    def said():
+        return [n for n in bench.leaderboard(tmp_path / "run").tables[0].rows[0].notes if "limit" in n]
+
+    bench.run(tmp_path / "run", limit=2)
+    assert said() == ["cut short by a limit: the first 2 images of the data source, which has more"]
+    bench.run(tmp_path / "run", limit=6)
+    assert said() == []
+    bench.run(tmp_path / "run", limit=2)
+    assert said() == []
+
+
 def test_checkpoints_may_lie_in_the_folder_of_a_run_before_it_begins(tmp_path):
     (tmp_path / "run" / "models").mkdir(parents=True)
     (tmp_path / "run" / "models" / "mine.safetensors").write_bytes(b"mine")
