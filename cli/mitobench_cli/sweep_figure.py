@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_curves"]
 
 _PANEL = 2.6
+_ENTRY = 0.18
+_BELOW = -0.45
 
 
 def draw_curves(curves: "Sequence[Curve]", formats: Sequence[str]) -> dict[str, bytes]:
@@ -26,7 +28,7 @@ def draw_curves(curves: "Sequence[Curve]", formats: Sequence[str]) -> dict[str, 
     """
     titles = list(dict.fromkeys(curve.title for curve in curves))
     with styled():
-        drawn = figure(PAGE_WIDTH, 0.4 + _PANEL * len(titles))
+        drawn = figure(PAGE_WIDTH, 0.4 + _PANEL * len(titles) + _ENTRY * len(curves))
         panels = drawn.subplots(len(titles), 1, squeeze=False)[:, 0]
         for panel, title in zip(panels, titles, strict=True):
             _draw_panel(panel, [curve for curve in curves if curve.title == title], title)
@@ -56,4 +58,5 @@ def _draw_panel(panel: Any, curves: "Sequence[Curve]", title: str) -> None:
     panel.set_xlabel("annotated images")
     panel.set_ylabel(inert(curves[0].column))
     panel.set_title(inert(title), loc="left")
-    panel.legend(loc="best")
+    below = _BELOW / (panel.get_position().height * panel.figure.get_figheight())  # in inches, below the axis' title
+    panel.legend(loc="upper left", bbox_to_anchor=(0, below), borderaxespad=0)
