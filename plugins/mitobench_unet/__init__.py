@@ -78,6 +78,7 @@ def mitobench_trainers() -> list[TrainerDescriptor]:
             version=2,
             requires=_PACKAGES,
             install=_INSTALL,
+            weights=_WEIGHTS,
             citation=_CITATION,
             trains=("unet",),
         )

@@ -1,5 +1,6 @@
 """Options of the U-Net's segmenter, prompter and trainer. Imports nothing heavy."""
 
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from mitobench.training.timed import TimedTraining
 __all__ = ["ROLE", "PrompterOptions", "SegmenterOptions", "TrainerOptions", "UnetOptions"]
 
 ROLE = "weights"
+BundledName = Literal["em", "nuclei", "unet-em", "unet-nuclei"]
 
 
 class UnetOptions(ComponentOptions):
@@ -152,8 +154,10 @@ class TrainerOptions(TimedTraining):
     )
     half: bool = Field(False, description="Write the weights as 16-bit numbers: half the size.")
     licence: str = Field("", description="Licence of the weights, for the card; it follows from the training data.")
-    init: InputPath | None = Field(
-        None, description="Start from this checkpoint of the same architecture instead of random weights."
+    init: BundledName | InputPath | None = Field(
+        None,
+        union_mode="left_to_right",
+        description="Start from these weights of the same architecture instead of random ones: the path of a checkpoint, or the bundled em or nuclei (also unet-em, unet-nuclei; a file of such a name is ./em).",
     )
 
     @model_validator(mode="after")
@@ -168,5 +172,9 @@ class TrainerOptions(TimedTraining):
         return self
 
     def weights(self) -> tuple[WeightsRef, ...]:
-        """The checkpoint to start from, if any."""
-        return () if self.init is None else (WeightsRef(role=ROLE, path=self.init),)
+        """The checkpoint, or the bundled weights by name, to start from, if any."""
+        if self.init is None:
+            return ()
+        if isinstance(self.init, Path):
+            return (WeightsRef(role=ROLE, path=self.init),)
+        return (WeightsRef(role=ROLE, name=f"unet-{self.init.removeprefix('unet-')}"),)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -97,8 +98,8 @@ class UnetTrainer:
         plain = {"options": self._options.identity(), "seed": self._context.seed, "data": sources, "version": VERSION}
         return hash_data({**plain, "init": hash_file(base) if base else ""})
 
-    def _base(self) -> Any:
-        return self._context.weights.get(ROLE, self._options.init)
+    def _base(self) -> Path | None:
+        return _located(self._options, self._context)
 
     def _card(
         self, request: TrainingRequest, task: "_UnetTask", outcome: Outcome, calibrated: Architecture, f1: float
@@ -234,12 +235,26 @@ class _UnetTask:
         self._optimiser.load_state_dict(state["optimiser"])
 
 
+def _located(options: TrainerOptions, context: BuildContext) -> Path | None:
+    """The file to start from, if any.
+
+    Raises:
+        MissingError: bundled weights are named and whoever built the trainer did not locate them.
+    """
+    found = context.weights.get(ROLE, options.init)
+    if found is None or isinstance(found, Path):
+        return found
+    raise MissingError(
+        f"init is the bundled weights {found!r}, but BuildContext.weights has no {ROLE!r}. Give there the path that WeightsStore.locate finds."
+    )
+
+
 def _start(architecture: Architecture, options: TrainerOptions, context: BuildContext) -> torch.nn.Module:
     """The network before the first step: random from the seed, or the weights that ``init`` names."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(context.seed, "unet", "weights") >> 1)
         network = build_network(architecture)
-    path = context.weights.get(ROLE, options.init)
+    path = _located(options, context)
     if path is not None:
         card = read_card(path)
         described = read_architecture(card, path)

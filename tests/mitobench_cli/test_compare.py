@@ -1,5 +1,6 @@
 """``compare`` shows two cells side by side, and fails where the second has become worse than is allowed."""
 
+import importlib.resources
 import json
 
 import pyarrow as pa
@@ -34,6 +35,22 @@ def test_two_cells_of_one_run_are_shown_with_intervals_wins_and_the_test(run):
 def test_either_side_may_name_its_run(run):
     one, two = (run("compare", f"r:{GOOD}", cell, "--json").out for cell in (BAD, f"r:{BAD}"))
     assert json.loads(one) == json.loads(two)
+
+
+def test_a_cell_may_be_called_as_it_was_typed_for_the_run_with_whole_paths(mitobench, tmp_path):
+    pytest.importorskip("torch")
+    bundled = importlib.resources.files("mitobench_unet") / "weights" / "unet-em.safetensors"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "x.safetensors").write_bytes(bundled.read_bytes())
+    typed, label = "unet:checkpoint=models/x.safetensors", "unet:checkpoint=x.safetensors"
+    assert mitobench("run", *SHARED, "--segmenter", GOOD, "--segmenter", typed, "--out", "r").code == 0
+    whole, short = (mitobench("compare", f"r:{GOOD}", cell, "--json") for cell in (f"none x {typed}", label))
+    assert whole.code == 0, whole.err
+    assert json.loads(whole.out) == json.loads(short.out)
+    assert mitobench("compare", f"r:{typed}", GOOD).code == 0
+    other = mitobench("compare", f"r:{GOOD}", "unet:checkpoint=others/x.safetensors")
+    assert other.code == 2
+    assert "no cell is called" in other.err
 
 
 def test_json_is_everything_and_nothing_else_on_stdout(run):

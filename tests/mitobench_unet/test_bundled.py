@@ -6,17 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 from scipy import ndimage
 
 import mitobench_unet
 from mitobench.checkpoints import read_card
+from mitobench.components import plan_component
+from mitobench.errors import MissingError
 from mitobench.hashing import sha256_file
-from mitobench.interfaces import BuildContext
+from mitobench.interfaces import BuildContext, TrainingRequest
+from mitobench.plugins import Plugins
 from mitobench.prompts import Prompts
 from mitobench.samples import Sample
+from mitobench.specs import Spec
+from mitobench.weights.store import WeightsStore
+from mitobench_torch.weights import read_state
 from mitobench_unet.judgement import Tally, tally
-from mitobench_unet.options import ROLE, SegmenterOptions
+from mitobench_unet.options import ROLE, SegmenterOptions, TrainerOptions
 from mitobench_unet.segmenter import UnetSegmenter
+from mitobench_unet.trainer import UnetTrainer
 
 (SEGMENTER,) = mitobench_unet.mitobench_segmenters()
 FILES = {weights.name: weights for weights in SEGMENTER.weights}
@@ -90,3 +98,32 @@ def test_mitochondria_are_found_without_having_seen_a_real_one(real_data) -> Non
     mask = tifffile.imread(folder / "training_groundtruth.tif", key=12) > 0
     labels = ndimage.label(mask, np.ones((3, 3)))[0].astype(np.int32)
     assert score("unet-em", [Sample(id="12", image=image, labels=labels, semantic=True)]).dice > 0.5
+
+
+@pytest.mark.parametrize("init", ["em", "unet-nuclei"])
+def test_a_training_by_name_starts_from_the_bundled_file_and_names_the_images_of_both(init, discs, tmp_path) -> None:
+    plugins = Plugins.discover()
+    store = WeightsStore(plugins, cache=tmp_path / "cache", offline=True)
+    start = path_of(f"unet-{init.removeprefix('unet-')}")
+    options = {"patch": 32, "batch": 1, "epochs": 1, "steps_per_epoch": 1, "lr": 1e-9, "averaging": 0}
+    spec = Spec("unet", {**options, "init": init})
+    by_name = plan_component("trainer", spec, plugins, store, base=tmp_path)
+    by_path = plan_component("trainer", Spec("unet", {**options, "init": str(start)}), plugins, store, base=tmp_path)
+    assert by_name.missing == ""
+    assert by_name.identity == by_path.identity
+
+    out = tmp_path / "tuned.safetensors"
+    by_name.build(plugins).train(TrainingRequest(training=discs, out=out))
+    before, after = read_state(start), read_state(out)
+    for key, value in before.items():
+        if value.is_floating_point() and "running" not in key:
+            torch.testing.assert_close(after[key].float(), value.float(), atol=1e-6, rtol=1e-4)
+    card = read_card(out)
+    assert card.base_sha256 == FILES[start.stem].sha256
+    assert set(card.training_origins) == {*read_card(start).training_origins, *(s.origin for s in discs.samples)}
+
+
+def test_bundled_weights_that_nobody_located_are_missing_and_not_ignored(discs, tmp_path) -> None:
+    trainer = UnetTrainer(TrainerOptions(init="em"), BuildContext())
+    with pytest.raises(MissingError, match=r"bundled weights 'em'.*WeightsStore\.locate"):
+        trainer.train(TrainingRequest(training=discs, out=tmp_path / "w.safetensors"))

@@ -6,7 +6,7 @@ import pytest
 
 from mitobench.errors import UsageError
 from mitobench.options import parse_options
-from mitobench_unet.options import PrompterOptions, SegmenterOptions, TrainerOptions
+from mitobench_unet.options import ROLE, PrompterOptions, SegmenterOptions, TrainerOptions
 
 
 def parse(kind, **values):
@@ -65,3 +65,27 @@ def test_a_wrong_value_is_named(kind, values, message) -> None:
 @pytest.mark.parametrize("model", [SegmenterOptions, PrompterOptions, TrainerOptions])
 def test_every_option_is_described(model) -> None:
     assert all(field.description for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("init", "name"),
+    [("em", "unet-em"), ("nuclei", "unet-nuclei"), ("unet-em", "unet-em"), ("unet-nuclei", "unet-nuclei")],
+)
+def test_a_training_can_start_from_bundled_weights_by_name(init, name) -> None:
+    (reference,) = parse(TrainerOptions, init=init).weights()
+    assert (reference.role, reference.name, reference.path) == (ROLE, name, None)
+
+
+@pytest.mark.parametrize("init", ["own.safetensors", "./em", "em.safetensors", "folder/nuclei"])
+def test_anything_else_to_start_from_is_a_path(init, tmp_path: Path) -> None:
+    options = parse_options(TrainerOptions, {"init": init}, owner="unet", base=tmp_path)
+    (reference,) = options.weights()
+    assert (reference.name, reference.path) == ("", tmp_path / init)
+
+
+def test_what_a_training_starts_from_identifies_it_by_its_content_alone() -> None:
+    plain = parse(TrainerOptions)
+    assert plain.weights() == ()
+    for init in ("em", "unet-em", "own.safetensors"):
+        assert parse(TrainerOptions, init=init).identity() == plain.identity()
+    assert "init" not in plain.identity()

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from mitobench.errors import UsageError
 from mitobench.ranking.evidence import CellEvidence, Evidence
+from mitobench.specs import Spec
 
 __all__ = ["find_cells", "pair_cells"]
 
@@ -17,7 +18,7 @@ def find_cells(evidence: Evidence, text: str) -> list[str]:
     Args:
         evidence: where to look.
         text: the beginning of a cell's key (six digits or more), ``PROMPTER x SEGMENTER``, or the segmenter's label alone; both may hold ``*``
-            and ``?``.
+            and ``?``. Options that are paths may be given as they were for the run, where the label has the file's name alone.
 
     Raises:
         UsageError: no cell matches.
@@ -25,6 +26,7 @@ def find_cells(evidence: Evidence, text: str) -> list[str]:
     matches = (
         lambda cell: len(text) >= _SHORTEST_KEY and cell.key.startswith(text),
         lambda cell: text in _names(cell),
+        lambda cell: text in _typed_names(cell),
         lambda cell: any(fnmatchcase(name, text) for name in _names(cell)),
     )
     for match in matches:
@@ -110,3 +112,12 @@ def _paired(first: Sequence[CellEvidence], second: Sequence[CellEvidence]) -> li
 def _names(cell: CellEvidence) -> tuple[str, str]:
     prompter, segmenter = (str(cell.record[part]["label"]) for part in ("prompter", "segmenter"))
     return f"{prompter} x {segmenter}", segmenter
+
+
+def _typed_names(cell: CellEvidence) -> set[str]:
+    """The names of a cell with each spec either as it was given for the run, or as its label."""
+    prompters, segmenters = (
+        {str(record["label"]), str(Spec(record["identity"]["component"].rpartition("/")[2], record["given"]))}
+        for record in (cell.record["prompter"], cell.record["segmenter"])
+    )
+    return {*segmenters, *(f"{prompter} x {segmenter}" for prompter in prompters for segmenter in segmenters)}
