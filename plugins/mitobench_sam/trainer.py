@@ -86,10 +86,10 @@ class _PromptedTrainer(Generic[Options]):
         finished = outcome.finished or task.exhausted
         if finished:
             card = self._card(request, task, outcome, architecture, base, start)
-            if outcome.best[SCORE] <= start.get(SCORE, -1):
-                worse = "no epoch was better on the held-out samples than the weights it started from; lower lr= or train for longer"
+            if start:
                 done = schedule.epoch(outcome.step)
-                request.report(TrainingEvent(done=outcome.step, total=schedule.steps, epoch=done, message=worse))
+                message = _verdict(start[SCORE], outcome.best[SCORE])
+                request.report(TrainingEvent(done=outcome.step, total=schedule.steps, epoch=done, message=message))
             save_state(request.out, outcome.weights, continued(card, self._init()), half=options.half)
             resume_path(request.out).unlink(missing_ok=True)
         return TrainingResult(checkpoint=request.out, finished=finished, best=outcome.best)
@@ -149,6 +149,13 @@ class _PromptedTrainer(Generic[Options]):
             licence=options.licence,
             notes="" if options.licence else "The licence of these weights follows from that of the training data.",
         )
+
+
+def _verdict(before: float, best: float) -> str:
+    """Whether a training helped."""
+    if best > before:
+        return f"score on the held-out samples: {before:.4g} before training, {best:.4g} in the best epoch"
+    return "no epoch was better on the held-out samples than the weights it started from; lower lr= or train for longer"
 
 
 class SamTrainer(_PromptedTrainer[ScratchOptions]):

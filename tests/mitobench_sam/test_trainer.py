@@ -127,7 +127,8 @@ def test_a_training_that_did_not_help_says_so(base, tmp_path):
     helped = messages_of(base, tmp_path / "a.safetensors", train="all", epochs=30, lr=5e-3)
     first = read_card(tmp_path / "a.safetensors").metrics
     assert first["validation_score"] > first["start_score"]
-    assert not any("no epoch was better" in message for message in helped)
+    before, best = (f"{first[f'{when}_score']:.4g}" for when in ("start", "validation"))
+    assert helped[-1] == f"score on the held-out samples: {before} before training, {best} in the best epoch"
     worse = messages_of(base, tmp_path / "b.safetensors", epochs=1, lr=1e-12)
     assert "no epoch was better" in worse[-1]
 
