@@ -75,7 +75,8 @@ def test_fine_tuning_takes_the_steps_of_the_notebook(benchmark):
     small = dataclasses.replace(module.QUICK, image_size=64, embed_dim=32, depth=1, global_blocks=(0,))
     images, ours, theirs = module.patches(3), module.Way(), module.Way()
     module.our_way(module.make_task(small, images), images, 3, ours)
-    module.notebook_way(module.official_sam(small), module.make_task(small, images), 3, theirs)
+    steps = module.StepItems(images, module.OPTIONS, 0, small.image_size)
+    module.notebook_way(module.official_sam(small), steps, 3, theirs)
     assert len(ours.losses) == 6
     assert ours.losses == pytest.approx(theirs.losses, rel=module.TOLERANCE)
     assert ours.losses[-1] != ours.losses[0]
