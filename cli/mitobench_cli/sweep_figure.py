@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_curves"]
 
 _PANEL = 2.6
-_ENTRY = 0.18
+_ENTRY = 0.18  # inches, as all of these
 _BELOW = -0.45
 
 
@@ -37,6 +37,8 @@ def draw_curves(curves: "Sequence[Curve]", formats: Sequence[str]) -> dict[str, 
 
 
 def _draw_panel(panel: Any, curves: "Sequence[Curve]", title: str) -> None:
+    from matplotlib.transforms import ScaledTranslation
+
     sizes = sorted({p.size for curve in curves for p in curve.points if p.size is not None})
     for number, curve in enumerate(curves):
         colour, marker, dash = LINES[number % len(LINES)]
@@ -58,5 +60,5 @@ def _draw_panel(panel: Any, curves: "Sequence[Curve]", title: str) -> None:
     panel.set_xlabel("annotated images")
     panel.set_ylabel(inert(curves[0].column))
     panel.set_title(inert(title), loc="left")
-    below = _BELOW / (panel.get_position().height * panel.figure.get_figheight())  # in inches, below the axis' title
-    panel.legend(loc="upper left", bbox_to_anchor=(0, below), borderaxespad=0)
+    below = panel.transAxes + ScaledTranslation(0, _BELOW, panel.figure.dpi_scale_trans)
+    panel.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, borderaxespad=0)
